@@ -1,0 +1,1 @@
+"""The only I/O: commands on nodes, the PVE API, journals, probes."""

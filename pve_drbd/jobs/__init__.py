@@ -1,0 +1,1 @@
+"""Gather and act: rules and planner joined to the world."""

@@ -1,0 +1,1 @@
+"""Pure planning: a survey in, a plan of steps out."""

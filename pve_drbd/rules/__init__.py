@@ -1,0 +1,1 @@
+"""Pure judgement: a survey and a question in, findings out."""

@@ -1,0 +1,84 @@
+"""Settings and versions that decide whether two Primaries may work: protocol, allow-two-primaries, module series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pve_drbd.findings import Finding, find
+from pve_drbd.model.drbd import Resource, ResourceConfig, Version
+from pve_drbd.model.survey import DrbdAccount, NodeAccount, NoView, Survey
+from pve_drbd.rules.views import account
+
+_DEFAULTS = {"protocol": "C", "allow-two-primaries": "no"}
+"""DRBD's own defaults, the same in 8.3 (which has no default protocol: it must be written), 8.4 and 9."""
+
+
+def judge_options(view: NodeAccount, own: Resource, peer: str) -> Iterator[Finding]:
+    """Settings of `own` that forbid two Primaries, as they are in force on that node."""
+    settings = effective_net(view.drbd, own, peer)
+    subject = {"node": view.node, "resource": own.name}
+    if settings is None:
+        return
+    if settings["protocol"] != "C":
+        yield find("DRBD-E111", **subject, protocol=settings["protocol"])
+    if settings["allow-two-primaries"] != "yes":
+        yield find("DRBD-E110", **subject)
+
+
+def effective_net(drbd: DrbdAccount, own: Resource, peer: str) -> Mapping[str, str] | None:
+    """Net settings of `own` towards `peer`: running value, else connection, resource, common, default.
+
+    None where neither the running value nor the configuration could be read; that is told elsewhere.
+    """
+    if isinstance(drbd.config, NoView):
+        return None
+    config = drbd.config.resource(own.name)
+    layers = (*_running_layers(drbd, own, peer), *_configured_layers(config), drbd.config.common.get("net", {}))
+    names = {name for layer in layers for name in layer} | set(_DEFAULTS)
+    return {name: next((layer[name] for layer in (*layers, _DEFAULTS) if name in layer), "") for name in names}
+
+
+def _running_layers(drbd: DrbdAccount, own: Resource, peer: str) -> Iterator[Mapping[str, str]]:
+    """The running values: of DRBD 9's `show --json`, and the protocol letter of 8.x's /proc/drbd."""
+    for running in () if isinstance(drbd.running, NoView) else drbd.running:
+        if running.resource == own.name and peer in running.net:
+            yield running.net[peer]
+    if not isinstance(drbd.loaded, NoView):
+        minors = {volume.minor for volume in own.volumes}
+        letters = {each.protocol for each in drbd.loaded.minors if each.minor in minors and each.protocol}
+        if letters:
+            # Volumes of one resource share a connection, so one letter; of a garbled two, the worse (A < B < C).
+            yield {"protocol": min(letters)}
+
+
+def _configured_layers(config: ResourceConfig | None) -> Iterator[Mapping[str, str]]:
+    if config is not None:
+        yield config.connection_options or {}
+        yield config.options.get("net", {})
+        # 8.3 has the protocol at the resource itself, not in a net section.
+        yield (
+            {"protocol": config.options["resource"]["protocol"]}
+            if "protocol" in config.options.get("resource", {})
+            else {}
+        )
+
+
+def judge_versions(survey: Survey, node: str, peer: str) -> Iterator[Finding]:
+    """How far the DRBD versions of the two nodes, and of each node's tools and module, are apart."""
+    told: dict[str, tuple[Version, Version]] = {}
+    for side in (node, peer):
+        view = account(survey, side)
+        if isinstance(view, NoView) or isinstance(view.drbd.loaded, NoView) or isinstance(view.drbd.versions, NoView):
+            continue
+        module, versions = view.drbd.loaded.version, view.drbd.versions
+        if module.major == 0:
+            continue
+        told[side] = (module, versions.tools)
+        if versions.module != module:
+            yield find("DRBD-E118", node=side, believed=versions.module, module=module)
+    if len(told) == 2 and told[node] != told[peer]:
+        words = {"module": str(told[node][0]), "peer_module": str(told[peer][0])}
+        if told[node][0].series != told[peer][0].series:
+            yield find("DRBD-E117", node=node, peer=peer, **words)
+        else:
+            yield find("DRBD-N116", node=node, peer=peer, **words, tools=told[node][1], peer_tools=told[peer][1])
