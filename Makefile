@@ -5,7 +5,7 @@ PY = $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help demo test check lint types unit contract shim fuzz bench cover docs accept-scenarios clean
+.PHONY: help demo test check lint types unit contract shim deb fuzz bench cover docs accept-scenarios clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -32,6 +32,9 @@ contract: $(VENV)/test ## the API client against fakepve, with every proxmoxer i
 
 shim: $(VENV)/test ## the Perl tests
 	prove -r perl-shim/t
+
+deb: ## the Debian package, into dist/, checked by lintian
+	tests/build-deb.sh dist
 
 fuzz: $(VENV)/test ## 100,000 damaged inputs
 	FUZZ_INPUTS=100000 $(VENV)/bin/pytest -q tests/fuzz

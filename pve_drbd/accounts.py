@@ -19,12 +19,15 @@ from pve_drbd.model.drbd import (
     Volume,
 )
 from pve_drbd.model.lvm import BlockDevice, DmDevice, Lvm
+from pve_drbd.model.network import Interface
 from pve_drbd.model.survey import DrbdAccount, LvmAccount, NoView
+from pve_drbd.readers.addresses import read_addresses
 from pve_drbd.readers.devices import read_diskstats, read_dmsetup, read_lsblk
 from pve_drbd.readers.dm_table import read_dm_table
 from pve_drbd.readers.drbdsetup_json import read_show_json, read_status_json
 from pve_drbd.readers.dump_xml import read_dump_xml
 from pve_drbd.readers.events2 import read_events2
+from pve_drbd.readers.fields import printable
 from pve_drbd.readers.generation_ids import read_get_gi
 from pve_drbd.readers.lvm import read_lvm
 from pve_drbd.readers.lvm_filters import read_filters
@@ -108,6 +111,11 @@ def read_config(node: str, answers: Answers) -> DrbdConfig | NoView:
     return _read(node, answers, "dump-xml", read_dump_xml)
 
 
+def read_interfaces(node: str, answers: Answers) -> tuple[Interface, ...] | NoView:
+    """The node's network interfaces, by `ip address`."""
+    return _read(node, answers, "ip-address", read_addresses)
+
+
 def read_drbd_account(node: str, answers: Answers) -> DrbdAccount:
     """Everything DRBD on `node` says; a part that contradicts another part of it is damaged."""
     loaded = read_loaded(node, answers)
@@ -158,7 +166,7 @@ def _read(node: str, answers: Answers, name: str, reader: Callable[[str], T]) ->
         return answer
     if answer.exit_code:
         words = (answer.err.strip() or answer.out.strip() or "no message").splitlines()[0]
-        return NoView(node, name, f"it ended with exit code {answer.exit_code}: {words}")
+        return NoView(node, name, f"it ended with exit code {answer.exit_code}: {printable(words)}")
     return _checked(node, name, lambda: reader(answer.out))
 
 
@@ -273,7 +281,8 @@ def _whole_lvs(lvm: Lvm, dm: tuple[DmDevice, ...] | NoView) -> None:
     devices = {each.lv_key: (each.major, each.minor) for each in dm if each.lv_key}
     for lv in lvm.lvs:
         device = devices.get((uuids[lv.vg], lv.uuid.replace("-", "")))
-        if lv.device != device and lv.segment_type in ("linear", "striped"):
+        # '-' is a plain LV: the hidden parts of thin pools, mirrors and caches have uuids with suffixes of their own.
+        if lv.device != device and lv.attributes.startswith("-"):
             raise Unreadable("lvs", 0, f"{lv.vg}/{lv.name} is {lv.device or 'inactive'}, dmsetup has {device}")
 
 

@@ -12,7 +12,7 @@ from pve_drbd.adapters.bundle import remove_file, write_file
 from pve_drbd.adapters.hosts import TIMED_OUT, CommandResult, Hosts
 from pve_drbd.adapters.replay import COMMANDS, FILE_NAME, NODE_NAME, UNREACHABLE, Recorded
 from pve_drbd.adapters.scrub import scrub
-from pve_drbd.errors import ConfigInvalid, Unreachable, Unreadable
+from pve_drbd.errors import ConfigInvalid, NotRecorded, Unreachable, Unreadable
 
 Names = Mapping[tuple[str, ...], str]
 
@@ -52,6 +52,8 @@ class RecordingHosts:
         started = self._monotonic()
         try:
             result = self._inner.run(node, argv, timeout_s)
+        except NotRecorded:
+            raise  # a bundle made from a bundle must not turn "nobody asked" into "it did not answer"
         except (Unreachable, Unreadable) as err:
             why = err.why if isinstance(err, Unreachable) else str(err)
             record.keep(argv, TIMED_OUT, round((self._monotonic() - started) * 1000), "", f"{why}\n")

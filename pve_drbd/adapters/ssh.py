@@ -49,7 +49,7 @@ class SshCommands:
     def run(self, node: str, argv: tuple[str, ...], timeout_s: float) -> CommandResult:
         """What `argv` gave on the peer; the session's opening has a time of its own."""
         refuse_unsendable(argv)
-        request_line(argv, timeout_s)
+        request_line(argv, timeout_s)  # may refuse it too, before a session is opened for it
         if node != self._node:
             raise Unreachable(node, f"this ssh session leads to {self._node}")
         session = self._open_session()

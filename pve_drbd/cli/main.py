@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_explain(commands)
     _add_collect(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -137,6 +138,14 @@ def _add_collect(commands: Commands) -> None:
     collect.add_argument("directory", metavar="DIR", help="a directory that does not exist yet")
     _add_common(collect)
     collect.set_defaults(verb=verbs.collect)
+
+
+def _add_serve(commands: Commands) -> None:
+    serve = commands.add_parser("serve", help="answer the storage plugin's questions (started by systemd)")
+    serve.add_argument("--socket", metavar="PATH", default="/run/pve-drbd/gate.sock", help="where, if not from systemd")
+    serve.add_argument("--config", metavar="FILE", default="/etc/pve-drbd/config.toml", help="the configuration")
+    _add_common(serve)
+    serve.set_defaults(verb=verbs.serve)
 
 
 def _vmid(text: str) -> int:

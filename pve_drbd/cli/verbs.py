@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
+from pve_drbd.adapters.replay import open_bundle
 from pve_drbd.cli import as_json, text
 from pve_drbd.cli.worlds import open_world, recording_world
 from pve_drbd.errors import ConfigInvalid
@@ -107,3 +109,11 @@ def collect(arguments: argparse.Namespace) -> int:
     if silent:
         print(f"pve-drbd: {', '.join(silent)} did not answer; the bundle says why", file=sys.stderr)
     return 3 if silent else 0
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """`serve`: the gate's service; with --replay it answers from a recording, for a demonstration."""
+    from pve_drbd.service.daemon import run_service  # noqa: PLC0415
+
+    recorded = open_bundle(arguments.replay)[1] if arguments.replay else None
+    return run_service(recorded, arguments.socket, Path(arguments.config))

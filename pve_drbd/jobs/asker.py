@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pve_drbd.accounts import NO_MODULE, Answer, get_gi_name, read_loaded
+from pve_drbd.accounts import NO_MODULE, Answer, get_gi_name, read_interfaces, read_loaded
 from pve_drbd.adapters.hosts import Hosts
 from pve_drbd.dialects import (
     ADJUST_DRY_RUN,
@@ -19,7 +19,8 @@ from pve_drbd.errors import NotRecorded, Unreachable, Unreadable
 from pve_drbd.model.drbd import Address, ConnectionState, DrbdConfig, ProcDrbd
 from pve_drbd.model.network import Interface
 from pve_drbd.model.survey import DrbdAccount, NoView, Probe
-from pve_drbd.readers.addresses import read_addresses, read_ping
+from pve_drbd.readers.addresses import read_ping
+from pve_drbd.readers.fields import printable
 
 _LVM = ("lvs", "vgs", "pvs")
 _VERSION, _PROC_DRBD = DRBD_COMMANDS[:2]
@@ -45,7 +46,7 @@ class Asker:
             self.not_recorded.add(command.name)
             answer: Answer | NoView = NoView(self.node, command.name, err.why)
         except Unreachable as err:
-            answer = NoView(self.node, command.name, err.why)
+            answer = NoView(self.node, command.name, printable(err.why))
         except Unreadable as err:
             answer = NoView(self.node, command.name, str(err), is_damaged=True)
         else:
@@ -112,27 +113,37 @@ def suspended_resources(drbd: DrbdAccount) -> tuple[str, ...]:
 
 
 def _drbd_commands(loaded: ProcDrbd | NoView) -> tuple[Command, ...]:
-    """What the loaded version answers; with an unreadable version, what every version answers."""
+    """What the loaded version answers; with an unreadable version, the configuration: that loads no module."""
     try:
-        return dialect_for(loaded.version).answered if isinstance(loaded, ProcDrbd) else DRBD_COMMANDS[:1]
+        if isinstance(loaded, ProcDrbd):
+            return dialect_for(loaded.version).answered
     except Unreadable:
-        return ()
+        pass
+    return tuple(each for each in DRBD_COMMANDS if each.name == "dump-xml")
 
 
-def probe_links(asker: Asker, config: DrbdConfig | NoView) -> tuple[Probe, ...] | NoView:
-    """A ping from each of this node's replication addresses, bound to its interface, to each peer's."""
-    answer = asker.answers.get("ip-address", NoView(asker.node, "ip address", "it was not asked"))
-    if isinstance(answer, NoView):
-        return NoView(asker.node, "the replication link", answer.reason)
+def probe_links(
+    asker: Asker, config: DrbdConfig | NoView, unprobed: frozenset[str] = frozenset()
+) -> tuple[Probe, ...] | NoView:
+    """A ping from each of this node's replication addresses, bound to its interface, to each peer's.
+
+    The links of `unprobed` resources are left alone, and said to be.
+    """
     if isinstance(config, NoView):
-        return NoView(asker.node, "the replication link", "its addresses are not known")
-    try:
-        interfaces = read_addresses(answer.out)
-    except Unreadable as err:
-        return NoView(asker.node, "the replication link", str(err), is_damaged=True)
+        return ()
+    answer = asker.answers.get("ip-address", NoView(asker.node, "ip-address", "it was not asked"))
+    if "ip-address" in asker.not_recorded and isinstance(answer, NoView):
+        unknown = answer.reason
+        return tuple(Probe(each, "", own.ip, peer.ip, False, unknown) for each, own, peer in _links(config, asker.node))
+    interfaces = read_interfaces(asker.node, asker.answers)
+    if isinstance(interfaces, NoView):
+        return interfaces
     done: dict[tuple[str, str], Probe] = {}
     probes = []
     for resource, own, peer in _links(config, asker.node):
+        if resource in unprobed:
+            probes.append(Probe(resource, "", own.ip, peer.ip, is_done=False, problem='probe = "off" is configured'))
+            continue
         if (own.ip, peer.ip) not in done:
             done[own.ip, peer.ip] = _probe(asker, interfaces, own.ip, peer.ip)
         found = done[own.ip, peer.ip]

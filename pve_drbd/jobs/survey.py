@@ -36,7 +36,8 @@ class World:
     """What is asked: nodes, PVE, and the clock by which the answers age.
 
     In a replay nothing is waited for: an account is as old as its commands took when they were recorded, and
-    `taken_at` is when that was.
+    `taken_at` is when that was. `unprobed` are resources whose link the administrator does not let us ping;
+    without `probes_links` none is pinged.
     """
 
     hosts: Hosts
@@ -45,6 +46,8 @@ class World:
     taken_on: str
     taken_at: str = ""
     is_replay: bool = False
+    unprobed: frozenset[str] = frozenset()
+    probes_links: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,14 @@ class _Gathered:
 def take_survey(world: World, nodes: Sequence[str], vmids: Iterable[int] | None = ()) -> Survey:
     """The accounts of `nodes` and of PVE, with the configurations of guests `vmids` (None: of every guest)."""
     wanted = None if vmids is None else tuple(vmids)
+    return survey_with(world, nodes, lambda: gather_pve(world.pve, wanted))
+
+
+def survey_with(world: World, nodes: Sequence[str], ask_pve: Callable[[], PveAccount | NoView]) -> Survey:
+    """As `take_survey`, with PVE's account from wherever `ask_pve` has it."""
     with ThreadPoolExecutor(max_workers=len(nodes) + 1) as pool:
         asked = {node: pool.submit(_gather_node, world, node) for node in nodes}
-        pve = pool.submit(gather_pve, world.pve, wanted)
+        pve = pool.submit(ask_pve)
         gathered = {node: future.result() for node, future in asked.items()}
         account = pve.result()
     found = _put_together(world, gathered, account)
@@ -109,8 +117,8 @@ def _gather_node(world: World, node: str) -> _Gathered | NoView:
     asker.ask_devices(drbd)
     lvm = read_lvm_account(node, asker.answers, drbd.config)
     probes: tuple[Probe, ...] | NoView = ()
-    if drbd.loaded != NO_MODULE:
-        probes = probe_links(asker, drbd.config)
+    if drbd.loaded != NO_MODULE and world.probes_links:
+        probes = probe_links(asker, drbd.config, world.unprobed)
     return _Gathered(asker, drbd, lvm, probes)
 
 

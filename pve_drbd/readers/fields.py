@@ -77,5 +77,10 @@ def shown(value: object) -> str:
     return words if len(words) <= 60 else words[:57] + "..."
 
 
+def printable(words: str) -> str:
+    """`words` for a message, with what no terminal or program should get (control characters, no Unicode) escaped."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in words)
+
+
 def _wrong(entry: Entry, key: str) -> str:
     return f"{key} is {shown(entry[key])}" if key in entry else f"{key} is missing"

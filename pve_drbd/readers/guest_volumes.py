@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pve_drbd.model.pve import GuestKind, GuestVolume, VolumeUse
 from pve_drbd.readers.fields import Odd, flag, shown
@@ -43,7 +44,6 @@ KEYS = {
 _FREE_TEXT = frozenset({"description", "env"})
 _KEY_PARTS = re.compile(r"([a-z_-]+)(0|[1-9][0-9]{0,3})?")
 _OPTION = re.compile(r"[A-Za-z0-9_-]+")
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
 # A colon with a blank ends the key of a line: within a setting it is a line that lost its end.
 _SETTING = re.compile(r"(?:[^:]|:(?! ))+")
 _STORAGE = r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"
@@ -62,7 +62,7 @@ _WORDS = {
     "cache": frozenset({"none", "writethrough", "writeback", "unsafe", "directsync"}),
     "aio": frozenset({"native", "threads", "io_uring"}),
 }
-_FLAGS = ("backup", "shared", "snapshot", "replicate", "ro")
+_FLAGS = frozenset({"backup", "shared", "snapshot", "replicate", "ro"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,45 +78,63 @@ class Named:
     is_local: bool = False
 
 
+NOTHING = Named()
+
+
 def read_key(kind: GuestKind, key: str, value: str) -> Named:
     """What `key: value` of a configuration names. Raises Odd for what PVE could not read either."""
+    meaning = _meaning(kind is GuestKind.VM, key)
+    if meaning is None:
+        return NOTHING
+    if not value.isprintable():
+        raise Odd(f"{key} is {shown(value)}")
+    use, is_local, has_paths = meaning
+    try:
+        if use is not None:
+            return _read_volume(kind, key, use, value)
+        if is_local is not None:
+            return Named(is_local=is_local(value))
+    except Odd as err:
+        raise Odd(f"{key}: {err}") from err
+    if ":" not in value and not has_paths:
+        return NOTHING
+    found = (GuestVolume(key, VolumeUse.OTHER, match[1], match[2], {}) for match in _GUEST_VOLID.finditer(value))
+    return Named(volumes=tuple(found), paths=tuple(_DEVICE.findall(value)) if has_paths else ())
+
+
+@lru_cache(maxsize=1024)
+def _meaning(is_vm: bool, key: str) -> tuple[VolumeUse | None, Callable[[str], bool] | None, bool] | None:
+    """Of a key: its volume's use, the test for local hardware, whether it may hold paths; None for free text."""
+    kind = GuestKind.VM if is_vm else GuestKind.CONTAINER
     if not KEYS[kind].fullmatch(key):
         raise Odd(f"{shown(key)} is not a key of a guest's configuration")
     if key in _FREE_TEXT:
-        return Named()
-    if not _PRINTABLE.fullmatch(value):
-        raise Odd(f"{key} is {shown(value)}")
+        return None
     parts = _KEY_PARTS.fullmatch(key)
     prefix, digits = (parts[1], parts[2]) if parts else (key, None)
     count, use = VOLUME_KEYS[kind].get(prefix, (0, VolumeUse.OTHER))
     is_numbered_right = digits is None if count == 0 else digits is not None and int(digits) < count
-    try:
-        if prefix in VOLUME_KEYS[kind] and is_numbered_right:
-            return _read_volume(kind, key, use, value)
-        if kind is GuestKind.VM and prefix in _IS_LOCAL:
-            return Named(is_local=_IS_LOCAL[prefix](value))
-    except Odd as err:
-        raise Odd(f"{key}: {err}") from err
-    found = (GuestVolume(key, VolumeUse.OTHER, match[1], match[2], {}) for match in _GUEST_VOLID.finditer(value))
-    return Named(volumes=tuple(found), paths=tuple(_DEVICE.findall(value)) if prefix in ("args", "dev") else ())
+    is_volume = prefix in VOLUME_KEYS[kind] and is_numbered_right
+    return use if is_volume else None, _IS_LOCAL.get(prefix) if is_vm else None, prefix in ("args", "dev")
 
 
 def read_raw_lxc(key: str, value: str) -> Named:
     """What a raw `lxc.…` line of a container names: PVE hands it on unseen."""
     first = value.split(None, 1)[0] if value.strip() else ""
-    return Named(paths=(first,)) if key.startswith("lxc.mount.") and first.startswith("/") else Named()
+    return Named(paths=(first,)) if key.startswith("lxc.mount.") and first.startswith("/") else NOTHING
 
 
 def _read_volume(kind: GuestKind, key: str, use: VolumeUse, value: str) -> Named:
-    options = read_property_string(value, "file" if kind is GuestKind.VM else "volume")
-    if kind is GuestKind.VM and "volume" in options and "file" not in options:
-        options["file"] = options.pop("volume")
-    name = options.pop("file" if kind is GuestKind.VM else "volume", "")
-    for option, words in _WORDS.items():
-        if options.get(option) not in (None, *words):
-            raise Odd(f"{option} is {shown(options[option])}")
-    for option in _FLAGS:
-        flag(options, option)
+    options = read_property_string(value, "file")
+    names = [options.pop(option) for option in ("file", "volume") if option in options]
+    if len(names) != 1:
+        raise Odd(f"{shown(value)} names {len(names)} volumes")
+    name = names[0]
+    for option, setting in options.items():
+        if option in _WORDS and setting not in _WORDS[option]:
+            raise Odd(f"{option} is {shown(setting)}")
+        if option in _FLAGS:
+            flag(options, option)
     is_cdrom = options.get("media") == "cdrom"
     if kind is GuestKind.VM and name in ("none", "cdrom") and use is VolumeUse.DISK:
         # A guest that uses the node's own drive is refused by PVE ("can't migrate local cdrom drive").

@@ -47,7 +47,7 @@ def read_guest_config(kind: GuestKind, current: object, merged: object | None, s
     """
     try:
         live, raw = _settings(current)
-        pending, _ = _settings(current if merged is None else merged)
+        pending = live if merged is None or merged == current else _settings(merged)[0]
         parent = text(live, "parent", _SNAPSHOT, "")
         sections = Sections(
             live=live,

@@ -113,22 +113,20 @@ def read_lvm(lvs: str, vgs: str, pvs: str) -> Lvm:
 def _report(text: str, source: str, key: str, tests: Mapping[str, Callable[[str], object]]) -> _Report:
     document = read_json(text, source)
     reports = document.get("report") if isinstance(document, dict) else None
-    rows = reports[0].get(key) if isinstance(reports, list) and len(reports) == 1 and _is_object(reports[0]) else None
+    only = reports[0] if isinstance(reports, list) and len(reports) == 1 else None
+    rows = only.get(key) if isinstance(only, dict) else None
     if not isinstance(rows, list):
         raise Unreadable(source, 0, f'it is not one report of "{key}"')
     report = _Report(source, text, tuple(rows))
     for index, row in enumerate(rows):
+        known = row if isinstance(row, dict) else {}
         for field, test in tests.items():
-            value = row.get(field) if _is_object(row) else None
+            value = known.get(field)
             if not isinstance(value, str):
                 raise report.refusal(index, f"{field} is missing")
             if not test(value):
                 raise report.refusal(index, f"{field} is {shown(value)}")
     return report
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def _volume_groups(report: _Report) -> tuple[VolumeGroup, ...]:

@@ -41,10 +41,13 @@ def relate(here: GenerationIds, there: GenerationIds) -> Relation:
         return Relation.SAME
     if here.current in _NO_ANCESTOR or there.current in _NO_ANCESTOR:
         return Relation.FRESH
-    if here.bitmap == there.current or there.current in here.history:
-        return Relation.HERE_AHEAD
-    if there.bitmap == here.current or here.current in there.history:
-        return Relation.THERE_AHEAD
+    is_ahead = there.current in (here.bitmap, *here.history)
+    is_behind = here.current in (there.bitmap, *there.history)
+    if is_ahead and is_behind:
+        # Each names the other as its past: no order. The kernel would make both the target, and refuse to connect.
+        return Relation.SPLIT_OLDER_ANCESTOR
+    if is_ahead or is_behind:
+        return Relation.HERE_AHEAD if is_ahead else Relation.THERE_AHEAD
     if here.bitmap == there.bitmap and here.bitmap not in _NO_ANCESTOR:
         return Relation.SPLIT_SAME_ANCESTOR
     ancestors = ({here.bitmap, *here.history} & {there.bitmap, *there.history}) - _NO_ANCESTOR

@@ -9,9 +9,6 @@ from pve_drbd.model.pve import Guest, GuestConfig, GuestKind, GuestState, GuestV
 from pve_drbd.model.survey import PVE, NoView, PveAccount
 from pve_drbd.rules.views import missing
 
-INHERENTLY_SHARED = frozenset(("iscsi", "nfs", "cifs", "rbd", "cephfs", "iscsidirect", "zfs", "drbd", "pbs", "drbdlvm"))
-"""Types that Proxmox VE takes for shared without a flag (pve-storage Plugin.pm, @SHARED_STORAGE), and ours."""
-
 _IO_DRIVES = (VolumeUse.DISK, VolumeUse.OTHER)
 
 
@@ -61,7 +58,7 @@ def judge_guest(guest: Guest, config: GuestConfig, target: str) -> Iterator[Find
 def judge_entry(entry: StorageEntry, vmid: int, nodes: tuple[str, ...]) -> Iterator[Finding]:
     """Can the entry be used on every one of `nodes`, and does PVE know that it is on both."""
     words = {"storage": entry.storeid, "vmid": str(vmid)}
-    if not entry.is_shared and entry.type not in INHERENTLY_SHARED:
+    if not entry.is_shared:
         yield find("PVE-E303", **words)
     if entry.is_disabled:
         yield find("PVE-E304", **words)
@@ -87,6 +84,6 @@ def judge_drive(guest: Guest, volume: GuestVolume, entry: StorageEntry) -> Itera
 
 def judge_local(guest: Guest, volume: GuestVolume, entry: StorageEntry) -> Iterator[Finding]:
     """A volume that is not on DRBD: nothing to us if shared, in the way of a live migration if not."""
-    if not entry.is_shared and entry.type not in INHERENTLY_SHARED:
+    if not entry.is_shared:
         what = f"{volume.volid} on the local storage {entry.storeid}"
         yield find("PVE-E310", node=guest.node, vmid=str(guest.vmid), key=volume.key, what=what)

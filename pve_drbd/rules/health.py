@@ -130,7 +130,7 @@ def progress_words(progress: Progress | None) -> str:
 
 def _probe(view: NodeAccount, name: str, peer: str) -> Iterator[Finding]:
     if isinstance(view.probes, NoView):
-        yield find("VIEW-N006", node=view.node, resource=name, reason=view.probes.reason)
+        yield from missing(view.probes)
         return
     probes = [each for each in view.probes if each.resource == name]
     if not probes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 
+from pve_drbd.dialects import dialect_for
+from pve_drbd.errors import Unreadable
 from pve_drbd.findings import Finding, find
 from pve_drbd.model.drbd import Resource, ResourceConfig, Version
 from pve_drbd.model.survey import DrbdAccount, NodeAccount, NoView, Survey
 from pve_drbd.rules.views import account
-
-_DEFAULTS = {"protocol": "C", "allow-two-primaries": "no"}
-"""DRBD's own defaults, the same in 8.3 (which has no default protocol: it must be written), 8.4 and 9."""
 
 
 def judge_options(view: NodeAccount, own: Resource, peer: str) -> Iterator[Finding]:
@@ -19,9 +19,10 @@ def judge_options(view: NodeAccount, own: Resource, peer: str) -> Iterator[Findi
     subject = {"node": view.node, "resource": own.name}
     if settings is None:
         return
-    if settings["protocol"] != "C":
-        yield find("DRBD-E111", **subject, protocol=settings["protocol"])
-    if settings["allow-two-primaries"] != "yes":
+    protocol = settings.get("protocol", "") or "unknown"
+    if protocol != "C":
+        yield find("DRBD-E111", **subject, protocol=protocol)
+    if settings.get("allow-two-primaries") != "yes":
         yield find("DRBD-E110", **subject)
 
 
@@ -34,8 +35,14 @@ def effective_net(drbd: DrbdAccount, own: Resource, peer: str) -> Mapping[str, s
         return None
     config = drbd.config.resource(own.name)
     layers = (*_running_layers(drbd, own, peer), *_configured_layers(config), drbd.config.common.get("net", {}))
-    names = {name for layer in layers for name in layer} | set(_DEFAULTS)
-    return {name: next((layer[name] for layer in (*layers, _DEFAULTS) if name in layer), "") for name in names}
+    return dict(ChainMap(*(dict(layer) for layer in (*layers, _defaults(drbd)))))
+
+
+def _defaults(drbd: DrbdAccount) -> Mapping[str, str]:
+    try:
+        return {} if isinstance(drbd.loaded, NoView) else dialect_for(drbd.loaded.version).net_defaults
+    except Unreadable:
+        return {}
 
 
 def _running_layers(drbd: DrbdAccount, own: Resource, peer: str) -> Iterator[Mapping[str, str]]:

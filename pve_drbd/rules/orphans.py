@@ -12,6 +12,7 @@ from pve_drbd.rules.devices import DRBD_MAJOR
 from pve_drbd.rules.placement import Placement, guest_number
 
 _SECTOR_B = 512
+_DM_NAME = re.compile(r"(?:[^-]|--)+-((?:[^-]|--)+)")
 _NUMBER = re.compile(r"(?:vm|base|subvol)-(\d+)-")
 
 
@@ -59,8 +60,8 @@ def orphans_of(view: NodeAccount, vg_name: str) -> tuple[DmDevice, ...]:
 
 def number_of(device: DmDevice) -> int | None:
     """The guest number in a dm name, in which LVM doubles every dash of a VG's or LV's own name."""
-    volume = re.split(r"(?<!-)-(?!-)", device.name)[-1].replace("--", "-")
-    named = _NUMBER.match(volume)
+    parts = _DM_NAME.fullmatch(device.name)
+    named = _NUMBER.match(parts.group(1).replace("--", "-")) if parts else None
     return int(named.group(1)) if named else None
 
 

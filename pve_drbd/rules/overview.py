@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pve_drbd.findings import Finding, Report, Severity, find, report
 from pve_drbd.model.drbd import Progress, Resource
 from pve_drbd.model.lvm import Lvm
-from pve_drbd.model.pve import Guest, StorageEntry
+from pve_drbd.model.pve import Guest
 from pve_drbd.model.survey import NoView, PveAccount, Survey
 from pve_drbd.rules.filters import judge_filters
-from pve_drbd.rules.guests import INHERENTLY_SHARED
 from pve_drbd.rules.health import judge_resource, judge_side
 from pve_drbd.rules.migration import CLI_LIMIT_S, judge_age
 from pve_drbd.rules.orphans import judge_all_orphans
@@ -104,7 +103,7 @@ def overview(survey: Survey, limit_s: float = CLI_LIMIT_S) -> Overview:
     findings += judge_age(survey, tuple(sorted(survey.nodes)), limit_s)
     findings += (each for vg in vgs for each in _judge_vg(survey, vg))
     pve = survey.pve
-    findings += missing(pve) if isinstance(pve, NoView) else _judge_pve(pve, {vg.name for vg in vgs})
+    findings += missing(pve) if isinstance(pve, NoView) else _judge_pve(survey, pve, {vg.name for vg in vgs})
     question = {"ask": "status"}
     return Overview(
         report=report(question, None, findings),
@@ -201,7 +200,7 @@ def _lv_names(survey: Survey, node: str, vg: str) -> set[str]:
     return {lv.name for lv in lvm.lvs if lv.vg == vg} if isinstance(lvm, Lvm) else set()
 
 
-def _judge_pve(pve: PveAccount, vgs: set[str]) -> Iterator[Finding]:
+def _judge_pve(survey: Survey, pve: PveAccount, vgs: set[str]) -> Iterator[Finding]:
     for part in (pve.cluster, pve.storages, pve.guests, pve.ha):
         yield from missing(part)
     if not isinstance(pve.cluster, NoView) and not pve.cluster.is_quorate:
@@ -211,8 +210,19 @@ def _judge_pve(pve: PveAccount, vgs: set[str]) -> Iterator[Finding]:
     for vg in sorted(vgs - {each.vgname for each in entries}) if not isinstance(pve.storages, NoView) else ():
         yield find("PVE-W322", volume=vg, vg=vg)
     for entry in entries:
-        if entry.vgname in vgs and not entry.is_shared and entry.type not in INHERENTLY_SHARED:
+        for node in _showing_off_drbd(survey, entry.vgname) if entry.type == "drbdlvm" else ():
+            yield find("LVM-E219", node=node, volume=entry.vgname, vg=entry.vgname)
+        if entry.vgname in vgs and not entry.is_shared:
             yield find("PVE-E303", storage=entry.storeid, vmid="of any number")
+
+
+def _showing_off_drbd(survey: Survey, vg: str) -> Iterator[str]:
+    """The nodes that show `vg`, if it lies on no DRBD resource of any node."""
+    if vg_resources(survey, vg) == ():
+        for node in sorted(survey.nodes):
+            lvm = lvm_of(survey, node)
+            if isinstance(lvm, Lvm) and lvm.vg(vg):
+                yield node
 
 
 def _judge_configs(pve: PveAccount) -> Iterator[Finding]:
@@ -230,11 +240,7 @@ def _entries(pve: PveAccount, vgs: tuple[VgView, ...]) -> Iterator[EntryView]:
     names = {vg.name for vg in vgs}
     for entry in sorted(storage_vgs(pve), key=lambda each: each.storeid):
         if entry.type == "drbdlvm" or entry.vgname in names:
-            yield EntryView(entry.storeid, entry.type, entry.vgname, _is_shared(entry), entry.is_disabled)
-
-
-def _is_shared(entry: StorageEntry) -> bool:
-    return entry.is_shared or entry.type in INHERENTLY_SHARED
+            yield EntryView(entry.storeid, entry.type, entry.vgname, entry.is_shared, entry.is_disabled)
 
 
 def _guests(survey: Survey, pve: PveAccount, sick: set[str]) -> Iterator[GuestView]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pve_drbd.model.lvm import LogicalVolume, Lvm
@@ -20,7 +20,7 @@ class Placement:
     """One volume of a guest on a VG that lies on DRBD.
 
     `resources` are those below the LV's own segments; where no node shows the LV they are all of the VG's,
-    and where no node shows the VG (`is_guess`) all that may hide it. `vg_resources` are those below the VG.
+    and where no node can tell what is below the VG (`is_guess`) all that may be. `vg_resources` are those below the VG.
     """
 
     volume: GuestVolume
@@ -43,16 +43,26 @@ def lvm_of(survey: Survey, node: str) -> Lvm | NoView:
 
 
 def vg_resources(survey: Survey, vg: str) -> tuple[str, ...] | None:
-    """The resources below `vg` by every node's account; () if it lies on none, None if no node shows it."""
+    """The resources below `vg` by every node's account; () if it lies on none, None if no node can tell.
+
+    That it lies on none is only known where a node shows it and has told what its DRBD is configured on.
+    """
     found: set[str] = set()
-    is_shown = False
+    is_known = False
+    for view, pvs in _showing(survey, vg):
+        is_known = is_known or not isinstance(view.drbd.config, NoView)
+        owners = pv_owners(view)
+        found.update(owners[pv] for pv in pvs if pv in owners)
+    return tuple(sorted(found)) if found or is_known else None
+
+
+def _showing(survey: Survey, vg: str) -> Iterator[tuple[NodeAccount, tuple[str, ...]]]:
+    """The accounts whose LVM shows `vg`, each with the PVs it has there."""
     for view in survey.nodes.values():
-        lvm = NoView("", "", "") if isinstance(view, NoView) else view.lvm.lvm
-        if isinstance(view, NodeAccount) and not isinstance(lvm, NoView) and lvm.vg(vg):
-            is_shown = True
-            owners = pv_owners(view)
-            found.update(owners[pv] for pv in lvm.vg(vg).pvs if pv in owners)  # type: ignore[union-attr]
-    return tuple(sorted(found)) if is_shown else None
+        if isinstance(view, NodeAccount) and not isinstance(view.lvm.lvm, NoView):
+            group = view.lvm.lvm.vg(vg)
+            if group is not None:
+                yield view, group.pvs
 
 
 def pv_owners(view: NodeAccount) -> dict[str, str]:
@@ -76,7 +86,8 @@ def _place_lv(
     if below is None:
         # A Secondary resource hides its VG without a word, so a VG that nobody shows may be below any resource
         # that shows no VG. An entry that is neither ours nor shared names a VG of one node's own.
-        if entry is not None and entry.type != "drbdlvm" and not entry.is_shared:
+        is_shown = any(True for _ in _showing(survey, vg))
+        if entry is not None and entry.type != "drbdlvm" and not entry.is_shared and not is_shown:
             return None
         hidden = resources_without_vg(survey)
         return Placement(volume, vg, lv, hidden, hidden, is_guess=True)

@@ -41,7 +41,7 @@ def judge_vg_on(survey: Survey, where: Placement, node: str) -> Iterator[Finding
     if isinstance(view, NoView):
         yield from missing(view)
         return
-    for part in (view.lvm.lvm, view.lvm.dm, view.lvm.devices):
+    for part in (view.lvm.lvm, view.lvm.dm, view.lvm.devices, *((view.drbd.config,) if where.is_guess else ())):
         yield from missing(part)
     yield from judge_filters(view, where.vg, where.resources)
     if isinstance(view.lvm.lvm, NoView):
