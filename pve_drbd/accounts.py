@@ -18,7 +18,7 @@ from pve_drbd.model.drbd import (
     Version,
     Volume,
 )
-from pve_drbd.model.lvm import BlockDevice, DmDevice, Lvm
+from pve_drbd.model.lvm import Lvm
 from pve_drbd.model.network import Interface
 from pve_drbd.model.survey import DrbdAccount, LvmAccount, NoView
 from pve_drbd.readers.addresses import read_addresses
@@ -33,6 +33,7 @@ from pve_drbd.readers.lvm import read_lvm
 from pve_drbd.readers.lvm_filters import read_filters
 from pve_drbd.readers.proc_drbd import read_proc_drbd
 from pve_drbd.readers.versions import read_drbdadm_version
+from pve_drbd.whole_answer import check_disks, check_dm, check_lvs, check_minors, check_tables
 
 T = TypeVar("T")
 NO_MODULE = ProcDrbd(Version(0, 0, 0), ())
@@ -125,7 +126,7 @@ def read_drbd_account(node: str, answers: Answers) -> DrbdAccount:
     config = read_config(node, answers)
     witness = _read(node, answers, "status-json", read_status_json) if "status-json" in answers else ()
     resources = read_resources(node, answers, loaded, config)
-    resources = _if_whole(node, "events2", resources, lambda them: _whole(node, them, loaded, witness, config))
+    resources = _if_whole(node, "events2", resources, lambda them: check_minors(node, them, loaded, witness, config))
     if not isinstance(resources, NoView) and not isinstance(config, NoView):
         resources = tuple(_with_peer(each, node, config) for each in resources)
     if not isinstance(resources, NoView) and not isinstance(loaded, NoView):
@@ -147,15 +148,17 @@ def read_lvm_account(node: str, answers: Answers, config: DrbdConfig | NoView) -
     devices = _read(node, answers, "lsblk", read_lsblk)
     dm = _read(node, answers, "dmsetup", read_dmsetup)
     lvm = _read_lvm(node, answers)
-    dm = _if_whole(node, "dmsetup info", dm, lambda it: _whole_dm(it, devices))
-    lvm = _if_whole(node, "lvs", lvm, lambda it: _whole_lvs(it, dm))
-    devices = _if_whole(node, "lsblk", devices, lambda it: _whole_devices(node, it, config))
+    dm = _if_whole(node, "dmsetup info", dm, lambda it: check_dm(it, devices))
+    lvm = _if_whole(node, "lvs", lvm, lambda it: check_lvs(it, dm))
+    tables = _read(node, answers, "dmsetup-table", read_dm_table)
+    tables = _if_whole(node, "dmsetup table", tables, lambda it: check_tables(it, dm, devices))
+    devices = _if_whole(node, "lsblk", devices, lambda it: check_disks(node, it, config))
     return LvmAccount(
         lvm=lvm,
         filters=_read(node, answers, "lvmconfig", read_filters),
         devices=devices,
         dm=dm,
-        tables=_read(node, answers, "dmsetup-table", read_dm_table),
+        tables=tables,
         counters=_read(node, answers, "diskstats", read_diskstats),
     )
 
@@ -237,62 +240,3 @@ def _with_peer(resource: Resource, node: str, config: DrbdConfig) -> Resource:
         return resource
     links = tuple(replace(link, peer=link.peer or others[0]) for link in resource.connections)
     return replace(resource, connections=links)
-
-
-def _whole(
-    node: str,
-    resources: tuple[Resource, ...],
-    loaded: ProcDrbd | NoView,
-    witness: tuple[Resource, ...] | NoView,
-    config: DrbdConfig | NoView,
-) -> None:
-    """Every configured device stands in events2, or is down by the second source as well."""
-    minors = {(each.name, volume.number): volume.minor for each in resources for volume in each.volumes}
-    seen = {each.minor for each in loaded.minors} if isinstance(loaded, ProcDrbd) else set()
-    seen |= {volume.minor for each in witness for volume in each.volumes} if isinstance(witness, tuple) else set()
-    for minor in sorted(seen ^ set(minors.values()) if seen or minors else ()):
-        raise Unreadable("events2", 0, f"minor {minor} is up by one source of this node and missing in another")
-    for resource in config.resources if isinstance(config, DrbdConfig) else ():
-        host = resource.host(node)
-        for volume in host.volumes if host else ():
-            minor = minors.get((resource.name, volume.number), volume.minor)
-            if minor != volume.minor:
-                raise Unreadable("dump-xml", 0, f"{resource.name} has minor {volume.minor}, in the kernel {minor}")
-
-
-def _whole_dm(dm: tuple[DmDevice, ...], devices: tuple[BlockDevice, ...] | NoView) -> None:
-    """Dmsetup holds exactly the LVM devices that lsblk shows."""
-    if isinstance(devices, NoView):
-        return
-    every = {(each.name, each.major, each.minor) for each in dm}
-    of_lvm = {(each.name, each.major, each.minor) for each in dm if each.lv_key}
-    shown = {(each.name, each.major, each.minor) for each in devices if each.type == "lvm"}
-    for name, _, _ in sorted(shown - every):
-        raise Unreadable("dmsetup info", 0, f"{name} is in lsblk and missing here")
-    for name, _, _ in sorted(of_lvm - shown):
-        raise Unreadable("lsblk", 0, f"{name} is in dmsetup and missing here")
-
-
-def _whole_lvs(lvm: Lvm, dm: tuple[DmDevice, ...] | NoView) -> None:
-    """Every active LV has its device-mapper device, and every such device's LV is active."""
-    if isinstance(dm, NoView):
-        return
-    uuids = {vg.name: vg.uuid.replace("-", "") for vg in lvm.vgs}
-    devices = {each.lv_key: (each.major, each.minor) for each in dm if each.lv_key}
-    for lv in lvm.lvs:
-        device = devices.get((uuids[lv.vg], lv.uuid.replace("-", "")))
-        # '-' is a plain LV: the hidden parts of thin pools, mirrors and caches have uuids with suffixes of their own.
-        if lv.device != device and lv.attributes.startswith("-"):
-            raise Unreadable("lvs", 0, f"{lv.vg}/{lv.name} is {lv.device or 'inactive'}, dmsetup has {device}")
-
-
-def _whole_devices(node: str, devices: tuple[BlockDevice, ...], config: DrbdConfig | NoView) -> None:
-    """The disks below each DRBD device are those configured, as far as their names can be compared."""
-    names = {f"/dev/{each.kernel_name}" for each in devices}
-    parents = {each.kernel_name: {f"/dev/{name}" for name in each.parents} for each in devices}
-    for resource in config.resources if isinstance(config, DrbdConfig) else ():
-        host = resource.host(node)
-        for volume in host.volumes if host else ():
-            below = parents.get(f"drbd{volume.minor}")
-            if below and volume.disk in names and volume.disk not in below:
-                raise Unreadable("lsblk", 0, f"/dev/drbd{volume.minor} is not on {volume.disk}, which dump-xml names")

@@ -8,13 +8,16 @@ from enum import Enum
 from types import MappingProxyType
 
 from pve_drbd.errors import ConfigInvalid, Unreadable
-from pve_drbd.model.drbd import Version
+from pve_drbd.model.drbd import HostVolume, Version
 
 # A reading command was seen to take 40 to 340 ms on emulated nodes. Ten times the slowest is about 4 s: what takes
 # longer hangs (LVM on suspended I/O, in D state), and a gate that waits for two of them has 10 s in all.
 _READING_TIMEOUT_S = 4
 # Two echo requests 0.2 s apart, the second one waited for 1 s: ping itself ends within 1.2 s.
 _PING_TIMEOUT_S = 2
+# The bitmap has 32 MiB a TiB: 30 s are enough to read that of 64 TiB from a slow disk. No gate waits for it.
+_DUMP_TIMEOUT_S = 30
+_DEBUGFS = "/sys/kernel/debug/drbd/resources"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Dialect:
 
     `cannot_answer` names the reading commands to which this series has no answer. `may_act` is false where its verbs
     are only shown, never run. `net_defaults` includes `fencing`, wherever the series configures it:
-    `fencing_section` names that section.
+    `fencing_section` names that section. `metadata_format` is drbdmeta's name for the metadata on the disk.
     """
 
     series: str
@@ -58,11 +61,30 @@ class Dialect:
     verbs: Mapping[Verb, tuple[str, ...]]
     net_defaults: Mapping[str, str]
     fencing_section: str
+    metadata_format: str
 
     @property
     def answered(self) -> tuple[Command, ...]:
         """The reading commands that this series answers, in the order in which they are run."""
         return tuple(each for each in self.commands if each.name not in self.cannot_answer)
+
+    def changes_commands(self, resource: str, volume: HostVolume) -> tuple[Command, Command, Command]:
+        """What tells which blocks of `volume` a node has changed since the split, in the order to ask it.
+
+        First the activity log, then the bitmap on the disk, then the log again: what a write adds in between stands in
+        one of the three. All of them only read. A command that is asked twice has two forms, so that a recording keeps
+        both answers; EVENTS_AGAIN comes after those of all volumes.
+        Raises ConfigInvalid where no command can be made of the names.
+        """
+        name, number = f"{resource}-{volume.number}", volume.number
+        log = f"{_DEBUGFS}/{_checked(resource)}/volumes/{number}/act_log_extents"
+        # `-` takes no lock and asks no kernel; --force stands for the question whether to read a disk that is in use.
+        dump = ("drbdmeta", "--force", "-", self.metadata_format, *_metadata_of(volume), "dump-md")
+        return (
+            Command(f"act-log-{name}", ("cat", log), _READING_TIMEOUT_S, "act_log"),
+            Command(f"dump-md-{name}", dump, _DUMP_TIMEOUT_S, "metadata_dump"),
+            Command(f"act-log-again-{name}", ("cat", "--", log), _READING_TIMEOUT_S, "act_log"),
+        )
 
     def argv(self, verb: Verb, resource: str) -> tuple[str, ...]:
         """The exact command of `verb` on `resource` ('all' is drbdadm's own word for every resource)."""
@@ -70,9 +92,22 @@ class Dialect:
 
 
 def _checked(resource: str) -> str:
-    if not resource or resource.startswith("-") or not resource.isprintable() or " " in resource:
+    is_path = "/" in resource or resource in (".", "..")
+    if not resource or resource.startswith("-") or not resource.isprintable() or " " in resource or is_path:
         raise ConfigInvalid(f"{resource!r} is not the name of a DRBD resource")
     return resource
+
+
+def _metadata_of(volume: HostVolume) -> tuple[str, str]:
+    """The device that holds the volume's metadata, and where on it, as drbdmeta wants it.
+
+    Source: drbd-utils user/v9/drbdadm_main.c, _adm_drbdmeta; dump-xml leaves out the word for flexible metadata.
+    """
+    device, bracket, index = volume.meta_disk.removesuffix("]").partition("[")
+    found = (volume.disk, "internal") if volume.meta_disk == "internal" else (device, index or "flex-external")
+    if not found[0].startswith("/") or not found[0].isprintable() or (bracket and not index.isdecimal()):
+        raise ConfigInvalid(f"{volume.device} has its metadata on {volume.meta_disk!r} of {volume.disk!r}: not a disk")
+    return found
 
 
 def _reading(name: str, argv: str, reader: str) -> Command:
@@ -87,13 +122,14 @@ DRBD_COMMANDS = (
     _reading("show-json", "drbdsetup show --json --show-defaults", "drbdsetup_json"),
     _reading("dump-xml", "drbdadm dump-xml all", "dump_xml"),
     _reading("get-gi", "drbdadm get-gi all", "generation_ids"),
-    # What a tool that runs adjust would do: it would connect what stands StandAlone after a split brain.
-    _reading("adjust-dry-run", "drbdadm -d adjust all", ""),
 )
 """What is asked of every node about DRBD, in this order; a series answers `Dialect.answered` of it."""
 
 ADJUST_DRY_RUN = _reading("adjust-dry-run", "drbdadm -d adjust all", "")
-"""What an adjust would do, asked only of a node with a StandAlone resource; -d changes nothing."""
+"""What a tool that runs adjust would do, asked only of a node with a StandAlone resource; -d changes nothing."""
+
+EVENTS_AGAIN = _reading("events2-again", "drbdsetup events2 --now --statistics", "events2")
+"""Out-of-sync after the bitmaps were read: are they all of it; asked only after them."""
 
 COMMON_COMMANDS = (
     _reading(
@@ -126,7 +162,7 @@ COMMON_COMMANDS = (
 """What is asked of every node after DRBD, in this order: with I/O suspended, LVM hangs and DRBD does not."""
 
 READING_NAMES: Mapping[tuple[str, ...], str] = MappingProxyType(
-    {each.argv: each.name for each in (*DRBD_COMMANDS, ADJUST_DRY_RUN, *COMMON_COMMANDS)}
+    {each.argv: each.name for each in (*DRBD_COMMANDS, ADJUST_DRY_RUN, *COMMON_COMMANDS, EVENTS_AGAIN)}
 )
 """The names of the reading commands in a bundle, by argv."""
 
@@ -197,6 +233,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 ),
                 net_defaults=MappingProxyType({**_NET_DEFAULTS, "protocol": "", "ko-count": "0"}),
                 fencing_section="disk",
+                metadata_format="v08",
             ),
             Dialect(
                 series="8.4",
@@ -206,6 +243,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 verbs=_VERBS,
                 net_defaults=_NET_DEFAULTS,
                 fencing_section="disk",
+                metadata_format="v08",
             ),
             Dialect(
                 series="9",
@@ -215,6 +253,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 verbs=_VERBS,
                 net_defaults=_NET_DEFAULTS,
                 fencing_section="net",
+                metadata_format="v09",
             ),
         )
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pve_drbd.model.privileges import grant_for
+
 
 class PveDrbdError(Exception):
     """Anything of ours that stopped; its text is one line that names the subject and the next step."""
@@ -54,7 +56,9 @@ class ApiRefused(PveDrbdError):
         self.fields = dict(fields or {})
         details = "; ".join(f"{name}: {text.strip()}" for name, text in sorted(self.fields.items()))
         tail = f" ({details})" if details else ""
-        super().__init__(f"PVE refused {path} with status {status}: {self.reason}{tail}")
+        grant = grant_for(self.reason)
+        advice = f". {grant}" if grant else ""
+        super().__init__(f"PVE refused {path} with status {status}: {self.reason}{tail}{advice}")
 
 
 class JournalDamaged(PveDrbdError):

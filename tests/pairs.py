@@ -42,6 +42,7 @@ from tests.pair_parts import (
     A,
     B,
     View,
+    dm_name,
     drbd_account,
     layout_of,
     lvm_account,
@@ -120,15 +121,21 @@ class TwoNodes(Survey):
         view = self.nodes[node]
         return self.with_node(node, replace(view, lvm=replace(view.lvm, **parts)))
 
-    def with_lv(self, node: str, name: str = "drbdvg/vm-100-disk-0", **changes: object) -> TwoNodes:
-        """The LV `name` as `node` shows it; `is_gone=True` takes it away there."""
-        lvm = self.nodes[node].lvm.lvm
+    def with_lv(self, node: str, lv: str = "drbdvg/vm-100-disk-0", /, **changes: object) -> TwoNodes:
+        """The LV `lv` as `node` shows it; `is_gone=True` takes it away there, with its device."""
+        account = self.nodes[node].lvm
         is_gone = changes.pop("is_gone", False)
-        lvs = (each if f"{each.vg}/{each.name}" != name else replace(each, **changes) for each in lvm.lvs)
-        kept = tuple(each for each in lvs if not is_gone or f"{each.vg}/{each.name}" != name)
-        return self.with_lvm(node, lvm=replace(lvm, lvs=kept))
+        lvs, dm = [], list(account.dm)
+        for each in account.lvm.lvs:
+            if f"{each.vg}/{each.name}" != lv:
+                lvs.append(each)
+            elif is_gone:
+                dm = [device for device in dm if device.name != dm_name(each.vg, each.name)]
+            else:
+                lvs.append(replace(each, **changes))
+        return self.with_lvm(node, lvm=replace(account.lvm, lvs=tuple(lvs)), dm=tuple(dm))
 
-    def with_vg(self, node: str, name: str = "drbdvg", **changes: object) -> TwoNodes:
+    def with_vg(self, node: str, name: str = "drbdvg", /, **changes: object) -> TwoNodes:
         """The VG `name` as `node` shows it; `is_gone=True` takes it away there, with its LVs and PVs."""
         lvm = self.nodes[node].lvm.lvm
         if changes.pop("is_gone", False):

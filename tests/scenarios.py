@@ -40,12 +40,45 @@ def ask(scenario, words):
 
 def told(code, answer):
     """What an expectation keeps of an answer: short enough to be read in a diff."""
+    if "steps" in answer:
+        return told_of_plan(code, answer)
     lines = []
     for each in answer["findings"]:
         subject = [each[key] for key in ("node", "resource", "volume") if key in each]
         subject += [f"guest {each['details']['vmid']}"] if "vmid" in each["details"] else []
         lines.append(" ".join([each["severity"], each["code"], *subject]))
     return {"exit": code, "answer": answer.get("answer", answer.get("health")), "findings": lines}
+
+
+def told_of_plan(code, plan):
+    """Who survives and why, how each guest is saved, and what is done on which node, in order."""
+    groups = {
+        " ".join(each["resources"]): {
+            "survivor": each["survivor"],
+            "because": each["why"],
+            "if discarded": {
+                node: cost.get("why_not", f"{cost['weighted_downtime_s']} s down, {cost['makespan_s']} s of copying")
+                for node, cost in each["cost_if_victim"].items()
+            },
+        }
+        for each in plan["groups"]
+    }
+    guests = {}
+    for each in plan["guests"]:
+        choice = each["candidates"][each["chosen"]] if each["chosen"] is not None else None
+        how = f"{choice['method']} {choice['target']}, {choice['downtime_s']} s down" if choice else "none"
+        guests[str(each["vmid"])] = f"on {each['node']}: {how}"
+    return {
+        "exit": code,
+        "feasible": plan["feasible"],
+        "notes": plan["findings"],
+        "groups": groups,
+        "guests": guests,
+        "volumes": [
+            f"{each['vg']}/{each['lv']}".strip("/") + f" by {each['saved_by'] or 'nothing'}" for each in plan["volumes"]
+        ],
+        "steps": [f"{each['id']} {each['node']}: {each['shown']}" for each in plan["steps"]],
+    }
 
 
 def expectation(scenario, name):

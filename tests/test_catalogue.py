@@ -60,7 +60,8 @@ def test_no_code_stands_twice_in_the_file():
 
 
 def test_a_broken_catalogue_is_refused():
-    for text in ("[X", "[DRBD-E999]\nseverity = 'fatal'", "[DRBD-E999]\nseverity = 'blocker'\ntitle = 'x'"):
+    no_list = "[DRBD-E999]\nseverity = 'blocker'\nblocks = 'live'"
+    for text in ("[X", "[DRBD-E999]\nseverity = 'fatal'", "[DRBD-E999]\nseverity = 'blocker'\ntitle = 'x'", no_list):
         with pytest.raises(ConfigInvalid):
             read_catalogue(text)
 

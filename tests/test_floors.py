@@ -11,14 +11,14 @@ PACKAGE = Path(__file__).parents[1] / "pve_drbd"
 FLOORS = (
     ("data", "errors", "model", "findings"),
     ("readers",),
-    ("dialects", "accounts"),
+    ("dialects", "whole_answer", "accounts"),
     ("rules",),
     ("planner",),
     ("adapters",),
     ("jobs",),
     ("service", "cli"),
 )
-PURE = ("errors", "model", "findings", "readers", "dialects", "accounts", "rules", "planner")
+PURE = ("errors", "model", "findings", "readers", "dialects", "whole_answer", "accounts", "rules", "planner")
 FORBIDDEN_BELOW_ADAPTERS = {"os", "subprocess", "socket", "time", "random", "logging", "pathlib", "io", "asyncio"}
 ONE_IMPORTER = {
     "proxmoxer": {"adapters/pve_https.py"},

@@ -9,8 +9,12 @@ from pve_drbd.data import shipped_text
 from pve_drbd.findings import catalogue
 from tests.scenarios import ask, cases, directories, expectation, questions, told
 
-REPORT = jsonschema.Draft7Validator(json.loads(shipped_text("report.schema.json")))
-STATUS = jsonschema.Draft7Validator(json.loads(shipped_text("status.schema.json")))
+SCHEMAS = {"check": "report", "status": "status", "storage": "storage", "hook": "hook", "plan": "plan"}
+
+
+def validator(words):
+    """The schema of the answer to a question."""
+    return jsonschema.Draft7Validator(json.loads(shipped_text(f"{SCHEMAS[words[0]]}.schema.json")))
 
 
 @pytest.mark.parametrize(("scenario", "name", "words"), [pytest.param(*c, id=f"{c[0].name}:{c[1]}") for c in cases()])
@@ -18,7 +22,7 @@ def test_a_scenario_gives_the_expected_answer(scenario, name, words):
     code, answer = ask(scenario, words)
 
     assert told(code, answer) == json.loads(expectation(scenario, name).read_text())
-    (STATUS if words[0] == "status" else REPORT).validate(answer)
+    validator(words).validate(answer)
 
 
 def test_every_expectation_belongs_to_a_question():
@@ -34,7 +38,9 @@ def test_every_scenario_tells_its_story():
 
 def test_every_code_of_the_catalogue_is_produced_by_a_scenario():
     produced = set()
-    for scenario, name, _ in cases():
+    for scenario, name, words in cases():
+        if words[0] == "plan":
+            continue
         lines = json.loads(expectation(scenario, name).read_text())["findings"]
         produced |= {line.split()[1] for line in lines}
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pve_drbd.findings import CatalogueEntry, Finding, Mode, Report, Verdict
 from pve_drbd.model.drbd import Progress
 from pve_drbd.model.survey import NoView, Survey
-from pve_drbd.rules.overview import Overview, Side
+
+if TYPE_CHECKING:
+    from pve_drbd.rules.overview import EntryView, GuestView, Overview, ResourceView, Side, VgView
 
 Json = Mapping[str, object]
 
-_ANSWERS = {Verdict.ALLOWED: "allowed", Verdict.REFUSED: "refused", Verdict.UNKNOWN: "unknown"}
-_HEALTH = {Verdict.ALLOWED: "healthy", Verdict.REFUSED: "degraded", Verdict.UNKNOWN: "unknown"}
+ANSWERS = {Verdict.ALLOWED: "allowed", Verdict.REFUSED: "refused", Verdict.UNKNOWN: "unknown"}
+HEALTH = {Verdict.ALLOWED: "healthy", Verdict.REFUSED: "degraded", Verdict.UNKNOWN: "unknown"}
 
 
 def dump(document: Json, output_format: str) -> str:
-    """`document` as text: one line for 'json', indented for 'json-pretty'."""
-    return json.dumps(document, indent=2 if output_format == "json-pretty" else None, ensure_ascii=False)
+    """`document` as text: one line for 'json', indented for 'json-pretty'. It is ASCII: any terminal has it."""
+    return json.dumps(document, indent=2 if output_format == "json-pretty" else None)
 
 
 def report_json(report: Report, survey: Survey) -> Json:
@@ -26,10 +29,10 @@ def report_json(report: Report, survey: Survey) -> Json:
     return {
         "format": 1,
         "question": dict(report.question),
-        "answer": _ANSWERS[report.verdict],
+        "answer": ANSWERS[report.verdict],
         "allowed": report.allowed,
         "codes": sorted({each.code for each in report.findings}),
-        **_taken(survey),
+        **taken(survey),
         "findings": [finding_json(each, report.mode) for each in report.findings],
     }
 
@@ -38,53 +41,26 @@ def overview_json(overview: Overview, survey: Survey) -> Json:
     """An overview by status.schema.json; sizes in KiB."""
     return {
         "format": 1,
-        "health": _HEALTH[overview.report.verdict],
-        **_taken(survey),
-        "resources": [
-            {
-                "name": each.name,
-                "volume": each.volume,
-                "healthy": each.is_healthy,
-                "nodes": {side.node: _side_json(side) for side in each.sides},
-            }
-            for each in overview.resources
-        ],
-        "vgs": [
-            {
-                "name": each.name,
-                "resources": list(each.resources),
-                "shown_by": list(each.shown_by),
-                "size_kib": each.size_b // 1024,
-                "free_kib": each.free_b // 1024,
-                "healthy": each.is_healthy,
-            }
-            for each in overview.vgs
-        ],
-        "entries": [
-            {
-                "storage": each.storeid,
-                "type": each.type,
-                "vg": each.vg,
-                "shared": each.is_shared,
-                "disabled": each.is_disabled,
-            }
-            for each in overview.entries
-        ],
-        "guests": [
-            {
-                "vmid": each.vmid,
-                "name": each.name,
-                "kind": each.kind,
-                "node": each.node,
-                "state": each.state,
-                "volumes": list(each.volumes),
-                "resources": list(each.resources),
-                "mirrored": each.is_mirrored,
-            }
-            for each in overview.guests
-        ],
+        "health": HEALTH[overview.report.verdict],
+        **taken(survey),
+        "resources": [_resource_json(each) for each in overview.resources],
+        "vgs": [_vg_json(each) for each in overview.vgs],
+        "entries": [_entry_view_json(each) for each in overview.entries],
+        "guests": [_guest_json(each) for each in overview.guests],
         "codes": sorted({each.code for each in overview.report.findings}),
         "findings": [finding_json(each, None) for each in overview.report.findings],
+    }
+
+
+def action_json(action: str, report: Report, survey: Survey) -> dict[str, object]:
+    """What every command has in its answer that looks at a thing and may change it."""
+    return {
+        "format": 1,
+        "action": action,
+        "answer": ANSWERS[report.verdict],
+        "codes": sorted({each.code for each in report.findings}),
+        **taken(survey),
+        "findings": [finding_json(each, None) for each in report.findings],
     }
 
 
@@ -118,7 +94,8 @@ def entry_json(entry: CatalogueEntry) -> Json:
     }
 
 
-def _taken(survey: Survey) -> Json:
+def taken(survey: Survey) -> Json:
+    """When and where the survey was taken, and how old each account was."""
     accounts = {}
     for node in sorted(survey.nodes):
         view = survey.nodes[node]
@@ -128,6 +105,49 @@ def _taken(survey: Survey) -> Json:
         "taken_on": survey.taken_on,
         "replay": survey.is_replay,
         "accounts": accounts,
+    }
+
+
+def _resource_json(view: ResourceView) -> Json:
+    return {
+        "name": view.name,
+        "volume": view.volume,
+        "healthy": view.is_healthy,
+        "nodes": {side.node: _side_json(side) for side in view.sides},
+    }
+
+
+def _vg_json(view: VgView) -> Json:
+    return {
+        "name": view.name,
+        "resources": list(view.resources),
+        "shown_by": list(view.shown_by),
+        "size_kib": view.size_b // 1024,
+        "free_kib": view.free_b // 1024,
+        "healthy": view.is_healthy,
+    }
+
+
+def _entry_view_json(view: EntryView) -> Json:
+    return {
+        "storage": view.storeid,
+        "type": view.type,
+        "vg": view.vg,
+        "shared": view.is_shared,
+        "disabled": view.is_disabled,
+    }
+
+
+def _guest_json(view: GuestView) -> Json:
+    return {
+        "vmid": view.vmid,
+        "name": view.name,
+        "kind": view.kind,
+        "node": view.node,
+        "state": view.state,
+        "volumes": list(view.volumes),
+        "resources": list(view.resources),
+        "mirrored": view.is_mirrored,
     }
 
 

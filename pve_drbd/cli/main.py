@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pve_drbd import __version__
 from pve_drbd.cli import verbs
+from pve_drbd.cli.arguments import add_common as _add_common
+from pve_drbd.cli.arguments import node as _node
+from pve_drbd.cli.arguments import positive as _positive
+from pve_drbd.cli.arguments import vmid as _vmid
 from pve_drbd.errors import PveDrbdError
+from pve_drbd.readers.fields import printable
+
+if TYPE_CHECKING:
+    from pve_drbd.cli.arguments import Commands
 
 USAGE_EXIT = 2
 UNEXPECTED_EXIT = 3
+
+_GROUPS: Mapping[str, str] = {
+    "storage": "pve_drbd.cli.storage",
+    "hook": "pve_drbd.cli.hook",
+    "token": "pve_drbd.cli.token",
+}
+"""Verbs with verbs of their own, and the module that has their grammar."""
 
 _EXIT_CODES = """exit codes:
   0  yes, healthy, done            3  could not find out
@@ -24,25 +41,29 @@ _EXIT_CODES = """exit codes:
 
 def run() -> None:
     """The entry point: run and leave with the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that this terminal has no letters for is shown by their numbers, and stops nothing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv`; gives the exit code, and lets nothing but that out."""
+    code = UNEXPECTED_EXIT
     try:
-        arguments = build_parser().parse_args(argv)
+        arguments = build_parser(argv).parse_args(argv)
         verb: Callable[[argparse.Namespace], int] = arguments.verb
         code = verb(arguments)
         sys.stdout.flush()
     except PveDrbdError as err:
-        print(f"pve-drbd: {err}", file=sys.stderr)
+        _complain(str(err))
         return err.exit_code
     except BrokenPipeError:
-        # The reader of our output has gone (a pager that was quit): nothing is wrong, nobody is left to tell.
+        # The reader of our output has gone (a pager that was quit), and nobody is left to tell. The exit code stays
+        # what it was: an answer that was not given yet is none, and never a yes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
-        print("pve-drbd: interrupted; nothing was changed", file=sys.stderr)
+        _complain("interrupted")
         return UNEXPECTED_EXIT
     except SystemExit as err:
         return err.code if isinstance(err.code, int) else USAGE_EXIT
@@ -50,17 +71,23 @@ def main(argv: Sequence[str]) -> int:
         if os.environ.get("PVE_DRBD_TRACE"):
             raise
         words = f"{type(err).__name__}: {err}"
-        print(
-            f"pve-drbd: this is an error in pve-drbd itself, and no answer: {words}. "
-            "Run it again with PVE_DRBD_TRACE=1 and report what it prints.",
-            file=sys.stderr,
+        _complain(
+            f"this is an error in pve-drbd itself, and no answer: {words}. "
+            "Run it again with PVE_DRBD_TRACE=1 and report what it prints."
         )
         return UNEXPECTED_EXIT
     return code
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The grammar of the command line; man page and completion are made from it."""
+def _complain(words: str) -> None:
+    print(f"pve-drbd: {printable(words)}", file=sys.stderr)
+
+
+def build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The grammar of the command line; man page and completion are made from it.
+
+    Groups of verbs are left out if `argv` names a verb that is not theirs: their imports cost more than a check.
+    """
     parser = argparse.ArgumentParser(
         prog="pve-drbd",
         description="Guards Proxmox VE guests on a dual-primary DRBD pair.",
@@ -72,30 +99,15 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="VERB", required=True)
     _add_status(commands)
     _add_check(commands)
+    _add_plan(commands)
     _add_explain(commands)
     _add_collect(commands)
     _add_serve(commands)
+    is_named = not {*commands.choices, *_GROUPS}.isdisjoint(argv)
+    for name, module in _GROUPS.items():
+        if name in argv or not is_named:
+            importlib.import_module(module).add_to(commands)
     return parser
-
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-
-def _add_common(parser: argparse.ArgumentParser, *, is_top: bool = False) -> None:
-    """Options that may stand before or after the verb; only the first parser has defaults, or a later would undo it."""
-    parser.add_argument(
-        "--replay",
-        metavar="DIR",
-        default=None if is_top else argparse.SUPPRESS,
-        help="answer from a recorded bundle instead of the live pair",
-    )
-    parser.add_argument(
-        "--output-format",
-        choices=("text", "json", "json-pretty"),
-        default="text" if is_top else argparse.SUPPRESS,
-        help="text for people (default), JSON for programs",
-    )
 
 
 def _add_status(commands: Commands) -> None:
@@ -126,6 +138,34 @@ def _add_check(commands: Commands) -> None:
     start.set_defaults(verb=verbs.check_start)
 
 
+def _add_plan(commands: Commands) -> None:
+    plan = commands.add_parser("plan", help="after a split brain: who survives, who must be saved first, and how")
+    kinds = plan.add_subparsers(metavar="KIND", required=True)
+    evacuation = kinds.add_parser("evacuation", help="the whole plan; nothing is changed")
+    evacuation.add_argument("--out", metavar="FILE", help="also write plan.json")
+    evacuation.add_argument("--html", metavar="FILE", help="also write one self-contained page")
+    _add_wishes(evacuation)
+    evacuation.set_defaults(verb=verbs.plan_evacuation)
+    explain = kinds.add_parser("explain", help="why a guest is saved this way, and what else there was")
+    explain.add_argument("vmid", type=_vmid, metavar="VMID")
+    _add_wishes(explain)
+    explain.set_defaults(verb=verbs.plan_explain)
+
+
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    """What the operator decides, and the plan then rests on."""
+    for option, metavar, words in (
+        ("--survivor", "[RESOURCE=]NODE", "the side that survives, of one resource or of all"),
+        ("--priority", "VMID=N", "how much a second of this guest's downtime weighs"),
+        ("--side", "VMID=NODE", "whose copy of this guest counts, where both sides may have changed it"),
+    ):
+        parser.add_argument(option, metavar=metavar, action="append", default=[], help=words)
+    parser.add_argument(
+        "--abandon", metavar="VMID", action="append", default=[], type=_vmid, help="give up this guest's data"
+    )
+    _add_common(parser)
+
+
 def _add_explain(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="say what a finding's code means and what to do")
     explain.add_argument("code", metavar="CODE", nargs="?", help="such as DRBD-E102; without it, every code is listed")
@@ -146,26 +186,3 @@ def _add_serve(commands: Commands) -> None:
     serve.add_argument("--config", metavar="FILE", default="/etc/pve-drbd/config.toml", help="the configuration")
     _add_common(serve)
     serve.set_defaults(verb=verbs.serve)
-
-
-def _vmid(text: str) -> int:
-    """PVE's own range; its schema starts at 100, but old guests may have less."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 999_999_999:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a guest's number (1 to 999999999)")
-    return int(text)
-
-
-def _node(text: str) -> str:
-    if not text or not text.replace("-", "").replace(".", "").isalnum() or not text.isascii():
-        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a node")
-    return text
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0.2 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds (0.2 to 3600)")
-    return value

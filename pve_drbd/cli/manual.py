@@ -53,6 +53,7 @@ def man_page() -> str:
     ]
     for words, verb, help_text in _verbs(parser):
         lines += [f".SS {_roff(' '.join(words))} {_roff(_operands(verb))}".rstrip(), _roff(help_text) + "."]
+        lines += _about(verb)
         lines += _options(verb, without_common=True)
     lines += [".SH EXIT STATUS"]
     for code, meaning in (
@@ -77,7 +78,8 @@ def completion() -> str:
 
 
 _COMPLETION = """# bash completion for pve-drbd(1), made from its own grammar
-declare -A _pve_drbd_words=(
+# -g: bash-completion loads this file from within a function
+declare -gA _pve_drbd_words=(
 @ROWS@
 )
 
@@ -123,6 +125,18 @@ def _operands(parser: argparse.ArgumentParser) -> str:
     operands = (action for action in parser._actions if not action.option_strings)
     names = ((action.metavar or action.dest, action.nargs) for action in operands)
     return " ".join(f"[{name}]" if nargs == "?" else str(name) for name, nargs in names)
+
+
+def _about(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """What --help says beyond the one line: its lines stand as they are."""
+    for text in (parser.description, parser.epilog):
+        if text:
+            yield from (
+                ".PP",
+                ".nf",
+                *(_roff(line) if not line.startswith(".") else f"\\&{line}" for line in text.splitlines()),
+                ".fi",
+            )
 
 
 def _options(parser: argparse.ArgumentParser, *, without_common: bool = False) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from pve_drbd.findings import Severity, Verdict
 from pve_drbd.model.survey import NoView, Survey
+from pve_drbd.readers.fields import printable
 from pve_drbd.rules.overview import Overview, Side
 
 _PLAIN_WIDTH = 140
@@ -25,7 +28,8 @@ _VERDICTS = {
 
 def console() -> Console:
     """A console that is plain when piped (and then wide enough to cut nothing) or under NO_COLOR."""
-    found = Console(highlight=False, soft_wrap=False)
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    found = Console(highlight=False, soft_wrap=False, color_system=colours)
     return found if found.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
 
 
@@ -50,8 +54,8 @@ def watch_overview(look: Callable[[], tuple[Overview, Survey]], wait: Callable[[
 def _page(overview: Overview, survey: Survey) -> RenderableType:
     chief = overview.report.chief
     words, style = _VERDICTS[overview.report.verdict]
-    parts: list[RenderableType] = [Text(words.format(chief=chief.message if chief else ""), style=style)]
-    parts.append(Text(_taken(survey), style=_DIM))
+    parts: list[RenderableType] = [_text(words.format(chief=chief.message if chief else ""), style)]
+    parts.append(_text(_taken(survey), _DIM))
     if overview.resources:
         parts += ["", _resources(overview)]
     if overview.vgs:
@@ -72,6 +76,11 @@ def _taken(survey: Survey) -> str:
     return f"{kind} {survey.taken_at} on {survey.taken_on} ({', '.join(ages)})"
 
 
+def _text(words: str, style: str = "") -> Text:
+    """Words as they are: no markup of rich's, and nothing that a terminal would obey."""
+    return Text("\n".join(printable(line) for line in words.split("\n")), style=style)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
@@ -83,17 +92,17 @@ def _resources(overview: Overview) -> Table:
     table = _table("RESOURCE", "NODE SAYS", "ROLE", "DISK", "CONNECTION", "REPLICATION", "OUT OF SYNC", "")
     for each in overview.resources:
         for first, side in zip((True, *[False] * len(each.sides)), each.sides, strict=False):
-            name = Text(f"{each.name}/{each.volume}", style=_GOOD if each.is_healthy else _BAD) if first else Text("")
+            name = _text(f"{each.name}/{each.volume}" if first else "", _GOOD if each.is_healthy else _BAD)
             table.add_row(name, *_side_cells(side))
     return table
 
 
 def _side_cells(side: Side) -> list[Text]:
     if side.missing:
-        return [Text(side.node), Text(f"no account: {side.missing}", style=_BAD)]
+        return [_text(side.node), _text(f"no account: {side.missing}", _BAD)]
     out_of_sync = "" if side.out_of_sync_kib is None else scaled(side.out_of_sync_kib)
     return [
-        Text(side.node),
+        _text(side.node),
         _cell(side.role, "Primary"),
         _cell(side.disk, "UpToDate"),
         _cell(side.connection, "Connected"),
@@ -104,7 +113,7 @@ def _side_cells(side: Side) -> list[Text]:
 
 
 def _cell(value: str, good: str) -> Text:
-    return Text(value, style=_GOOD if value == good else _BAD)
+    return _text(value, _GOOD if value == good else _BAD)
 
 
 def _notes(side: Side) -> Text:
@@ -114,7 +123,7 @@ def _notes(side: Side) -> Text:
         bar = "#" * round(done / 5)
         eta = f", {side.progress.eta_s} s left" if side.progress.eta_s is not None else ""
         notes.append(f"[{bar:<20}] {done:.1f} %, {scaled(side.progress.left_kib)} left{eta}")
-    return Text("; ".join(notes), style="yellow")
+    return _text("; ".join(notes), "yellow")
 
 
 def _vgs(overview: Overview) -> Table:
@@ -122,12 +131,12 @@ def _vgs(overview: Overview) -> Table:
     for each in overview.vgs:
         entries = ", ".join(f"{entry.storeid} ({entry.type})" for entry in overview.entries if entry.vg == each.name)
         table.add_row(
-            Text(each.name, style=_GOOD if each.is_healthy else _BAD),
-            ", ".join(each.resources),
-            ", ".join(each.shown_by),
+            _text(each.name, _GOOD if each.is_healthy else _BAD),
+            _text(", ".join(each.resources)),
+            _text(", ".join(each.shown_by)),
             scaled(each.free_b // 1024),
             scaled(each.size_b // 1024),
-            Text(entries or "none", style="" if entries else "yellow"),
+            _text(entries or "none", "" if entries else "yellow"),
         )
     return table
 
@@ -135,9 +144,9 @@ def _vgs(overview: Overview) -> Table:
 def _guests(overview: Overview) -> Table:
     table = _table("GUEST", "NAME", "ON", "STATE", "RESOURCES", "VOLUMES", "MIRRORED")
     for each in overview.guests:
-        mirrored = Text("yes", style=_GOOD) if each.is_mirrored else Text("no", style=_BAD)
+        mirrored = _cell("yes" if each.is_mirrored else "no", "yes")
         words = (str(each.vmid), each.name, each.node, each.state, ", ".join(each.resources), ", ".join(each.volumes))
-        table.add_row(*(Text(word) for word in words), mirrored)
+        table.add_row(*(_text(word) for word in words), mirrored)
     return table
 
 
@@ -145,7 +154,7 @@ def _findings(overview: Overview) -> Table:
     table = _table("FINDING", "WHAT IS SO, AND WHAT TO DO")
     for each in overview.report.findings:
         severity = each.severity_in(None)
-        table.add_row(Text(each.code, style=_WEIGHTS[severity]), Text(f"{each.message}\n-> {each.remedy}"))
+        table.add_row(_text(each.code, _WEIGHTS[severity]), _text(f"{each.message}\n-> {each.remedy}"))
     return table
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pve_drbd.findings import CatalogueEntry, Finding, Mode, Report, Severity, Verdict
+from pve_drbd.readers.fields import printable
 
 _WIDTH = 100
 _VERBS = {
@@ -40,20 +41,28 @@ def headline(report: Report) -> str:
 
 
 def _report_lines(report: Report) -> Iterator[str]:
-    yield headline(report)
+    yield printable(headline(report))
     blockers = report.of(Severity.BLOCKER)
     chief = report.chief
     ordered = sorted(blockers, key=lambda each: (each is not chief, each.entry.is_unknown, each.entry.rank))
-    yield from _section("Why", ordered)
-    yield from _section("Also", report.of(Severity.WARNING))
-    yield from _section("Note", report.of(Severity.NOTICE))
+    yield from section("Why", ordered)
+    yield from section("Also", report.of(Severity.WARNING))
+    yield from section("Note", report.of(Severity.NOTICE))
     if report.findings:
         told = chief or report.findings[0]
         yield ""
         yield f"More on a code: pve-drbd explain {told.code}"
 
 
-def _section(title: str, findings: Iterable[Finding]) -> Iterator[str]:
+def findings_text(report: Report) -> str:
+    """The findings of a report that is no answer about one guest, by weight; '' where there are none."""
+    titles = ((Severity.BLOCKER, "Against it"), (Severity.WARNING, "Also"), (Severity.NOTICE, "Note"))
+    lines = (line for severity, title in titles for line in section(title, report.of(severity)))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def section(title: str, findings: Iterable[Finding]) -> Iterator[str]:
+    """Findings under a title, those with one remedy together; nothing where there are none."""
     remedies: dict[str, list[Finding]] = {}
     for each in findings:
         remedies.setdefault(each.remedy, []).append(each)
@@ -68,7 +77,15 @@ def _section(title: str, findings: Iterable[Finding]) -> Iterator[str]:
 
 def _wrapped(lead: str, words: str) -> list[str]:
     blank = " " * (len(lead) + 2)
-    return textwrap.wrap(words, _WIDTH, initial_indent=f"  {lead}", subsequent_indent=blank, break_long_words=False)
+    told = printable(" ".join(words.split()))
+    return textwrap.wrap(
+        told,
+        _WIDTH,
+        initial_indent=f"  {lead}",
+        subsequent_indent=blank,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def entry_text(entry: CatalogueEntry) -> str:
@@ -92,3 +109,9 @@ def entry_text(entry: CatalogueEntry) -> str:
 def catalogue_text(entries: Iterable[CatalogueEntry]) -> str:
     """Every code with its title, one a line."""
     return "".join(f"{each.code:11} {each.severity.value:8} {each.title}\n" for each in entries)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows with their columns below each other."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pve_drbd.adapters.replay import open_bundle
 from pve_drbd.cli import as_json, text
@@ -13,10 +14,12 @@ from pve_drbd.cli.worlds import open_world, recording_world
 from pve_drbd.errors import ConfigInvalid
 from pve_drbd.findings import Mode, Report, catalogue
 from pve_drbd.jobs.survey import World, nodes_of_pair, take_survey
-from pve_drbd.model.survey import Survey
+from pve_drbd.model.survey import NoView, Survey
 from pve_drbd.rules.migration import judge_migration
-from pve_drbd.rules.overview import Overview, overview
 from pve_drbd.rules.start import judge_start
+
+if TYPE_CHECKING:
+    from pve_drbd.rules.overview import Overview
 
 
 def check_migration(arguments: argparse.Namespace) -> int:
@@ -55,12 +58,16 @@ def status(arguments: argparse.Namespace) -> int:
     """`status`: everything at one glance; exit code 0 only if all of it is healthy."""
     if arguments.watch and (arguments.output_format != "text" or arguments.replay):
         raise ConfigInvalid("--watch shows the live pair as text: leave out --replay and --output-format")
+    # What only this verb needs; together it costs a check 25 ms.
+    from pve_drbd.jobs.entry_files import known_entries  # noqa: PLC0415
+    from pve_drbd.rules.overview import overview  # noqa: PLC0415
+
     with open_world(arguments.replay) as world:
         nodes = _nodes(world, ())
 
         def look() -> tuple[Overview, Survey]:
-            survey = take_survey(world, nodes, None)
-            return overview(survey), survey
+            survey = take_survey(world, nodes, None, with_pending=False)
+            return overview(survey, known=known_entries(world.hosts, world.taken_on)), survey
 
         if arguments.watch:
             from pve_drbd.cli.tables import watch_overview  # noqa: PLC0415  (rich costs 70 ms)
@@ -97,9 +104,12 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def collect(arguments: argparse.Namespace) -> int:
     """`collect DIR`: ask everything once, and keep what was answered as a bundle."""
+    from pve_drbd.jobs.entry_files import known_entries  # noqa: PLC0415
+
     with recording_world(arguments.replay, arguments.directory) as world:
-        survey = take_survey(world, _nodes(world, ()), None)
-    silent = sorted(node for node, view in survey.nodes.items() if not hasattr(view, "age_s"))
+        survey = take_survey(world, _nodes(world, ()), None, with_changes=True)
+        known_entries(world.hosts, world.taken_on)
+    silent = sorted(node for node, view in survey.nodes.items() if isinstance(view, NoView))
     if arguments.output_format != "text":
         document = {"format": 1, "directory": arguments.directory, "nodes": sorted(survey.nodes), "silent": silent}
         print(as_json.dump(document, arguments.output_format))
@@ -109,6 +119,20 @@ def collect(arguments: argparse.Namespace) -> int:
     if silent:
         print(f"pve-drbd: {', '.join(silent)} did not answer; the bundle says why", file=sys.stderr)
     return 3 if silent else 0
+
+
+def plan_evacuation(arguments: argparse.Namespace) -> int:
+    """`plan evacuation`: see cli/plan.py, imported only here so that a check does not pay for the planner."""
+    from pve_drbd.cli import plan  # noqa: PLC0415
+
+    return plan.evacuation(arguments)
+
+
+def plan_explain(arguments: argparse.Namespace) -> int:
+    """`plan explain VMID`."""
+    from pve_drbd.cli import plan  # noqa: PLC0415
+
+    return plan.explain(arguments)
 
 
 def serve(arguments: argparse.Namespace) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pve_drbd.adapters.hosts import Hosts
 from pve_drbd.adapters.pve import Pve
@@ -15,7 +16,12 @@ from pve_drbd.dialects import READING_NAMES
 from pve_drbd.errors import ConfigInvalid
 from pve_drbd.jobs.survey import Clock, World
 
+if TYPE_CHECKING:
+    from pve_drbd.adapters.local import LocalCommands
+
 TOKEN_FILE = Path("/etc/pve-drbd/token.toml")
+Opener = Callable[[str | None], AbstractContextManager[World]]
+"""Opens the world that a command asks: the recorded one in a directory, or the live one."""
 CLOCK = Clock(
     monotonic=time.monotonic,
     sleep=time.sleep,
@@ -69,14 +75,20 @@ def _replayed(directory: str) -> World:
     )
 
 
-def _live() -> World:
-    from pve_drbd.adapters.live import live_hosts  # noqa: PLC0415
-    from pve_drbd.adapters.local import LocalCommands  # noqa: PLC0415
+def local_commands() -> tuple[LocalCommands, str]:
+    """Commands on this node alone, and its name."""
+    from pve_drbd.adapters.local import LocalCommands, local_node  # noqa: PLC0415
 
     if os.geteuid() != 0:
         raise ConfigInvalid("the live pair can be asked by root only; anyone may use --replay DIR")
-    here = os.uname().nodename.split(".")[0]
-    hosts: Hosts = live_hosts(LocalCommands(here))
+    return LocalCommands(local_node()), local_node()
+
+
+def _live() -> World:
+    from pve_drbd.adapters.live import live_hosts  # noqa: PLC0415
+
+    local, here = local_commands()
+    hosts: Hosts = live_hosts(local)
     return World(hosts=hosts, pve=lambda: _live_pve(here), clock=CLOCK, taken_on=here)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pve_drbd.accounts import NO_MODULE, Answer, get_gi_name, read_interfaces, read_loaded
+from pve_drbd.accounts import NO_MODULE, Answer, get_gi_name, read_drbd_account, read_interfaces, read_loaded
 from pve_drbd.adapters.hosts import Hosts
 from pve_drbd.dialects import (
     ADJUST_DRY_RUN,
@@ -21,6 +21,7 @@ from pve_drbd.model.network import Interface
 from pve_drbd.model.survey import DrbdAccount, NoView, Probe
 from pve_drbd.readers.addresses import read_ping
 from pve_drbd.readers.fields import printable
+from pve_drbd.rules.views import value_or
 
 _LVM = ("lvs", "vgs", "pvs")
 _VERSION, _PROC_DRBD = DRBD_COMMANDS[:2]
@@ -40,6 +41,7 @@ class Asker:
 
     def ask(self, command: Command) -> Answer | NoView:
         """The answer to `command`, kept under its name."""
+        self.not_recorded.discard(command.name)
         try:
             result = self.hosts.run(self.node, command.argv, command.timeout_s)
         except NotRecorded as err:
@@ -55,7 +57,15 @@ class Asker:
         self.answers[command.name] = answer
         return answer
 
-    def ask_drbd(self) -> NoView | None:
+    def look_at_drbd(self) -> DrbdAccount | NoView:
+        """Ask DRBD everything there is to ask; a NoView where the node itself is silent."""
+        silence = self._ask_drbd()
+        if silence is not None:
+            return silence
+        drbd = read_drbd_account(self.node, self.answers)
+        return read_drbd_account(self.node, self.answers) if self._ask_more_of_drbd(drbd) else drbd
+
+    def _ask_drbd(self) -> NoView | None:
         """Ask everything of DRBD that its version can answer; a NoView where the node itself is silent.
 
         Where the module is not loaded nothing more is asked: several reading commands would load it.
@@ -71,26 +81,20 @@ class Asker:
                     self.ask(command)
         return None
 
-    def ask_more_of_drbd(self, drbd: DrbdAccount) -> bool:
+    def _ask_more_of_drbd(self, drbd: DrbdAccount) -> bool:
         """Ask what only some answers make worth asking; True if there is more to read now."""
-        asked = False
-        config = drbd.config
-        if (
-            isinstance(drbd.generation_ids, NoView)
-            and drbd.generation_ids.is_damaged
-            and not isinstance(config, NoView)
-        ):
-            parts = ((each.name, each.host(self.node)) for each in config.resources)
+        more: list[Command] = []
+        if isinstance(drbd.generation_ids, NoView) and drbd.generation_ids.is_damaged:
+            resources = () if isinstance(drbd.config, NoView) else drbd.config.resources
+            parts = ((each.name, each.host(self.node)) for each in resources)
             slots = [(name, volume.number) for name, host in parts if host for volume in host.volumes]
-            for resource, number in slots:
-                self.ask(get_gi_command(get_gi_name(resource, number), resource, number))
-            asked = bool(slots)
-        resources = () if isinstance(drbd.resources, NoView) else drbd.resources
-        links = [link for each in resources for link in each.connections]
+            more += [get_gi_command(get_gi_name(name, number), name, number) for name, number in slots]
+        links = [link for each in value_or(drbd.resources, ()) for link in each.connections]
         if any(link.state is ConnectionState.STAND_ALONE for link in links):
-            self.ask(ADJUST_DRY_RUN)
-            asked = True
-        return asked
+            more.append(ADJUST_DRY_RUN)
+        for command in more:
+            self.ask(command)
+        return bool(more)
 
     def ask_devices(self, drbd: DrbdAccount) -> None:
         """Ask LVM and the kernel about block devices; LVM not while I/O is suspended, it would hang unkillably."""
@@ -105,11 +109,10 @@ class Asker:
 
 def suspended_resources(drbd: DrbdAccount) -> tuple[str, ...]:
     """Resources (or minors, by /proc/drbd) whose I/O is suspended by any source of the node."""
-    names = {each.name for each in drbd.resources if each.suspended} if isinstance(drbd.resources, tuple) else set()
-    names |= {each.name for each in drbd.witness if each.suspended} if isinstance(drbd.witness, tuple) else set()
-    minors = drbd.loaded.minors if isinstance(drbd.loaded, ProcDrbd) else ()
-    names |= {f"/dev/drbd{each.minor}" for each in minors if each.is_io_suspended} if not names else set()
-    return tuple(sorted(names))
+    told = (*value_or(drbd.resources, ()), *value_or(drbd.witness, ()))
+    names = {each.name for each in told if each.suspended}
+    minors = () if isinstance(drbd.loaded, NoView) else drbd.loaded.minors
+    return tuple(sorted(names or {f"/dev/drbd{each.minor}" for each in minors if each.is_io_suspended}))
 
 
 def _drbd_commands(loaded: ProcDrbd | NoView) -> tuple[Command, ...]:

@@ -17,10 +17,10 @@ PveSource = Callable[[], Pve]
 """Gives the API when it is first needed: importing its client costs more than a whole replay."""
 
 
-def gather_pve(source: PveSource, vmids: tuple[int, ...] | None) -> PveAccount | NoView:
-    """PVE's account with the configurations of guests `vmids`; NoView if it is silent.
+def gather_pve(source: PveSource, vmids: tuple[int, ...] | None, *, with_pending: bool = True) -> PveAccount | NoView:
+    """PVE's account with the configurations of guests `vmids` (None: of every guest); NoView if it is silent.
 
-    None asks for every guest's running configuration, without pending changes: half the calls where there are many.
+    Without pending changes it takes half the calls, which matters where there are many guests.
     """
     try:
         pve = source()
@@ -42,16 +42,16 @@ def gather_pve(source: PveSource, vmids: tuple[int, ...] | None) -> PveAccount |
         storages=_ask(lambda: read_storages(pve.get("/storage")), "/storage"),
         guests=guests,
         ha=ha,
-        configs={each.vmid: _config(pve, each, has_pending=vmids is not None) for each in wanted},
+        configs={each.vmid: _config(pve, each, with_pending) for each in wanted},
     )
 
 
-def _config(pve: Pve, guest: Guest, has_pending: bool) -> GuestConfig | NoView:
+def _config(pve: Pve, guest: Guest, with_pending: bool) -> GuestConfig | NoView:
     """The running configuration and, if asked for, the one with pending changes merged: the next start uses that."""
     path = f"/nodes/{guest.node}/{guest.kind.value}/{guest.vmid}/config"
 
     def read() -> GuestConfig:
-        merged = pve.get(path) if has_pending else None
+        merged = pve.get(path) if with_pending else None
         return read_guest_config(guest.kind, pve.get(path, current=1), merged, path)
 
     return _ask(read, f"the configuration of guest {guest.vmid}")

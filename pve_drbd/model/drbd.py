@@ -202,13 +202,14 @@ class GenerationIds:
 
 @dataclass(frozen=True, slots=True)
 class HostVolume:
-    """One volume of a resource on one host, as configured."""
+    """One volume of a resource on one host, as configured; `disk_options` are those of this volume alone, if any."""
 
     number: int
     minor: int
     device: str
     disk: str
     meta_disk: str
+    disk_options: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

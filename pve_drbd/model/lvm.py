@@ -138,11 +138,14 @@ class DmDevice:
 
 @dataclass(frozen=True, slots=True)
 class DmTarget:
-    """One linear stretch of a device-mapper table: `sectors` of 512 bytes on `device` from `offset` on."""
+    """One stretch of a device-mapper table: `sectors` of 512 bytes on `device` from `offset` on.
+
+    `device` is None where the stretch is not linear (striped, thin, ...): where it lies is not told here.
+    """
 
     start: int
     sectors: int
-    device: tuple[int, int]
+    device: tuple[int, int] | None
     offset: int
 
 

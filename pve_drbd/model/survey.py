@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pve_drbd.model.drbd import DrbdConfig, GenerationIds, ProcDrbd, Resource, RunningOptions, Versions
 from pve_drbd.model.lvm import BlockDevice, DiskStats, DmDevice, DmTarget, Lvm, LvmFilters
 from pve_drbd.model.pve import Cluster, Guest, GuestConfig, HaResource, StorageEntry
+
+if TYPE_CHECKING:
+    # What only a plan looks at: a check does not pay for its words.
+    from pve_drbd.model.evacuation import DirtyMap
 
 PVE = "PVE"
 """Stands where a node's name would, for what Proxmox VE's API says of the whole cluster."""
@@ -73,13 +78,17 @@ class LvmAccount:
 
 @dataclass(frozen=True, slots=True)
 class NodeAccount:
-    """One node's own account; `age_s` runs from its first DRBD command to the verdict."""
+    """One node's own account; `age_s` runs from its first DRBD command to the verdict.
+
+    `dirty` tells by (resource, volume) what the node has changed since it lost its peer; empty unless it was asked.
+    """
 
     node: str
     age_s: float
     drbd: DrbdAccount
     lvm: LvmAccount
     probes: tuple[Probe, ...] | NoView = ()
+    dirty: Mapping[tuple[str, int], DirtyMap | NoView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

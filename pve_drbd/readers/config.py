@@ -21,6 +21,7 @@ _STOREID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]")
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONTENT = re.compile(r"images|rootdir")
 _ANY = re.compile(r".+")
+_HEADER = re.compile(r"\s*\[([^\[\]]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +98,20 @@ def read_config(text: str, source: str = SOURCE) -> Config:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as err:
         raise ConfigInvalid(f"{source} is not TOML: {err}") from err
+    where = _Where(text, source)
     for name, table in document.items():
         if name not in _TABLES:
-            raise _wrong(text, source, name, f"is not known; known are: {', '.join(_TABLES)}")
-        names = _TABLES[name].names
+            raise where.wrong(name, "", f"is not known; known are: {', '.join(_TABLES)}")
+        settings, names = _TABLES[name].settings, _TABLES[name].names
         if names is None:
-            _check(text, source, name, table, _TABLES[name].settings)
+            _check(where, name, table, settings)
             continue
         if not isinstance(table, dict):
-            raise _wrong(text, source, name, f"is not a table; write [{name}.NAME]")
-        for part, settings in table.items():
+            raise where.wrong(name, "", f"is not a table; write [{name}.NAME]")
+        for part in table:
             if not names.fullmatch(part):
-                raise _wrong(text, source, part, f"in [{name}.{part}] is not a name that Proxmox VE takes")
-            _check(text, source, f"{name}.{part}", settings, _TABLES[name].settings)
+                raise where.wrong(f"{name}.{part}", "", "is not named as Proxmox VE names its entries")
+            _check(where, f"{name}.{part}", table[part], settings)
     return document
 
 
@@ -120,14 +122,14 @@ def read_entries(text: str, source: str = SOURCE) -> tuple[WantedEntry, ...]:
     owners: dict[str, str] = {}
     for each in found:
         if each.vg in owners:
-            why = f"of [entry.{each.storeid}] is that of [entry.{owners[each.vg]}]; a volume group has one entry"
-            raise _wrong(text, source, "vg", why)
+            why = f"is {each.vg}, as in [entry.{owners[each.vg]}]; a volume group has one entry"
+            raise _Where(text, source).wrong(f"entry.{each.storeid}", "vg", why)
         owners[each.vg] = each.storeid
     return found
 
 
 def _entry(storeid: str, settings: object) -> WantedEntry:
-    table: Mapping[str, object] = settings if isinstance(settings, dict) else {}
+    table: Settings = settings if isinstance(settings, dict) else {}
     return WantedEntry(
         storeid=storeid,
         vg=str(table["vg"]),
@@ -141,23 +143,43 @@ def _words(value: object) -> tuple[str, ...] | None:
     return tuple(sorted(value)) if isinstance(value, list) else None
 
 
-def _check(text: str, source: str, name: str, settings: object, known: Mapping[str, _Setting]) -> None:
+def _check(where: _Where, name: str, settings: object, known: Mapping[str, _Setting]) -> None:
     if not isinstance(settings, dict):
-        raise _wrong(text, source, name.rpartition(".")[2], f"is not a table of settings; write [{name}]")
+        raise where.wrong(name, "", f"is not a table of settings; write [{name}]")
     for key, value in settings.items():
         if key not in known:
-            raise _wrong(text, source, key, f"is not known in [{name}]; known are: {', '.join(known)}")
+            raise where.wrong(name, key, f"is not known; known are: {', '.join(known)}")
         if not known[key].is_right(value):
-            raise _wrong(text, source, key, f"in [{name}] is {value!r}; it must be {known[key].wanted}")
+            raise where.wrong(name, key, f"is {value!r}; it must be {known[key].wanted}")
     for key, setting in known.items():
         if setting.is_required and key not in settings:
-            raise _wrong(text, source, name.rpartition(".")[2], f"has no {key} in [{name}]; add: {key} = ...")
+            raise where.wrong(name, "", f"has no {key}; it must be there, and be {setting.wanted}")
 
 
-def _wrong(text: str, source: str, key: str, why: str) -> ConfigInvalid:
-    """The error, with the first line on which `key` stands; the TOML parser keeps no lines."""
-    pattern = re.compile(rf'(?:^|[\[."\s]){re.escape(key)}["\].\s=]')
-    lines = (number for number, line in enumerate(text.splitlines(), start=1) if pattern.search(line))
-    number = next(lines, 0)
-    where = f"{source} line {number}" if number else source
-    return ConfigInvalid(f"{where}: {key} {why}.")
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """The text, to find the line of what is wrong in it: the TOML parser keeps no lines."""
+
+    text: str
+    source: str
+
+    def wrong(self, table: str, key: str, why: str) -> ConfigInvalid:
+        """The error about `key` of [`table`], or about the table itself."""
+        number = self._line(table, key)
+        where = f"{self.source} line {number}" if number else self.source
+        return ConfigInvalid(f"{where}: {key} in [{table}] {why}." if key else f"{where}: [{table}] {why}.")
+
+    def _line(self, table: str, key: str) -> int:
+        """The line of `key` below the header of `table`; of the header, or the first with that word, failing that."""
+        header, current = 0, ""
+        pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]") if key else None
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            found = _HEADER.match(line)
+            if found:
+                current = re.sub(r"[\"'\s]", "", found.group(1))
+                header = header or (number if current == table or current.startswith(f"{table}.") else 0)
+            elif pattern and current == table and pattern.match(line):
+                return number
+        word = re.compile(rf"(?<![\w-]){re.escape(key or table.rpartition('.')[2])}(?![\w-])")
+        lines = enumerate(self.text.splitlines(), start=1)
+        return header or next((number for number, line in lines if word.search(line)), 0)

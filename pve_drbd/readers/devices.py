@@ -31,6 +31,7 @@ _LIKE_LVM_UUID = re.compile(r"LVM.*|...-[A-Za-z0-9]{64}(?:-[a-z0-9_]+)?")
 _STAT_LINE = re.compile(r" *([0-9]{1,4}) +([0-9]{1,7}) ([A-Za-z0-9][A-Za-z0-9_.!/-]*)((?: [0-9]{1,20}){11,})")
 _NUMBERED = re.compile(r"(drbd|dm-)([0-9]{1,7})")
 
+_LISTS = frozenset({"children", "mountpoints"})
 _DRBD_MAJOR = 147
 _WRITES, _SECTORS_WRITTEN = 4, 6
 """Places of completed writes and sectors written among the counters of one line."""
@@ -42,20 +43,24 @@ def read_lsblk(text: str) -> tuple[BlockDevice, ...]:
     Raises Unreadable for a device that is described in two ways, or whose PKNAME is not where it stands in the tree.
     """
     document = read_json(text, _LSBLK)
-    found: dict[str, tuple[BlockDevice, list[str]]] = {}
+    found: dict[str, BlockDevice] = {}
+    places: set[tuple[str, str]] = set()
     try:
         for entry, parent in _tree(document):
             device = _block_device(entry, parent)
-            known, parents = found.setdefault(device.kernel_name, (device, []))
-            if known != device:
-                raise Odd(f"{device.kernel_name} is described in two ways")
-            if parent in parents:
-                raise Odd(f"{device.kernel_name} stands twice in the same place")
-            parents.append(parent)
-        _check_numbers((device.kernel_name, device.major, device.minor) for device, _ in found.values())
+            known = found.get(device.kernel_name)
+            if known is not None:
+                if replace(known, parents=device.parents) != device:
+                    raise Odd(f"{device.kernel_name} is described in two ways")
+                if (device.kernel_name, parent) in places:
+                    raise Odd(f"{device.kernel_name} stands twice in the same place")
+                device = replace(known, parents=known.parents + device.parents)
+            found[device.kernel_name] = device
+            places.add((device.kernel_name, parent))
+        _check_numbers((device.kernel_name, device.major, device.minor) for device in found.values())
     except Odd as err:
         raise Unreadable(_LSBLK, 0, str(err)) from err
-    return tuple(_with_parents(device, parents) for device, parents in found.values())
+    return tuple(found.values())
 
 
 def _tree(document: object) -> Iterator[tuple[Entry, str]]:
@@ -65,21 +70,17 @@ def _tree(document: object) -> Iterator[tuple[Entry, str]]:
     waiting = [(entry, "") for entry in reversed(entries(document.get("blockdevices"), "blockdevices"))]
     while waiting:
         entry, parent = waiting.pop()
-        odd = next((key for key, value in entry.items() if _is_objects(value) and key != "children"), None)
-        if odd:
-            raise Odd(f"{shown(odd)} holds devices")
+        for key, value in entry.items():
+            if isinstance(value, list) and key not in _LISTS and any(isinstance(each, dict) for each in value):
+                raise Odd(f"{shown(key)} holds devices")
         yield entry, parent
         if "children" in entry:
             name = text(entry, "kname", _KERNEL_NAME)
             waiting.extend((child, name) for child in reversed(entries(entry["children"], f"children of {name}")))
 
 
-def _is_objects(value: object) -> bool:
-    return isinstance(value, list) and any(isinstance(each, dict) for each in value)
-
-
 def _block_device(entry: Entry, parent: str) -> BlockDevice:
-    """The device without its parents."""
+    """The device where it stands below `parent`."""
     name, kernel_name, kind = text(entry, "name", _NAME), text(entry, "kname", _KERNEL_NAME), text(entry, "type", _WORD)
     is_mapped = kernel_name.startswith("dm-")
     if (name != kernel_name and not is_mapped) or (kind == "lvm" and not (is_mapped and _LVM_NAME.fullmatch(name))):
@@ -91,7 +92,7 @@ def _block_device(entry: Entry, parent: str) -> BlockDevice:
     return BlockDevice(
         name=name,
         kernel_name=kernel_name,
-        parents=(),
+        parents=(parent,) if parent else (),
         major=int(major),
         minor=int(minor),
         type=kind,
@@ -109,10 +110,6 @@ def _mounts(entry: Entry) -> Iterator[str]:
     for each in mounts:
         if each is not None:
             yield text({"mountpoints": each}, "mountpoints", _MOUNT)
-
-
-def _with_parents(device: BlockDevice, parents: Iterable[str]) -> BlockDevice:
-    return replace(device, parents=tuple(parent for parent in parents if parent))
 
 
 def _check_numbers(devices: Iterable[tuple[str, int, int]]) -> None:

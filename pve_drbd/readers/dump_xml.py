@@ -160,7 +160,8 @@ def _volume(element: Element, parts: Parts, number: int) -> HostVolume:
     disk = _content(parts.get("disk"))
     meta = parts.get("meta-disk", parts.get("flexible-meta-disk"))
     index = f"[{_attribute(meta, 'index')}]" if meta is not None and "index" in meta.attrib else ""
-    return HostVolume(number, minor, name, "" if disk == "none" else disk, _content(meta) + index)
+    options = _options(element).get("disk")
+    return HostVolume(number, minor, name, "" if disk == "none" else disk, _content(meta) + index, options)
 
 
 def _path(element: Element) -> Mapping[str, Address]:
@@ -171,12 +172,16 @@ def _path(element: Element) -> Mapping[str, Address]:
             raise Odd(f"the host {name} stands twice in a connection")
         if address is not None:
             found[name] = address
+    if len(element.findall("host")) != 2:
+        raise Odd("a path that does not lead from one host to another")
     return found
 
 
 def _address(parts: Parts) -> Address | None:
     address = parts.get("address")
-    if address is None or address.text == _NOTHING:
+    if address is None:
+        raise Odd("a host without an address")
+    if address.text == _NOTHING:
         return None
     ip = _content(address)
     if ip == "":

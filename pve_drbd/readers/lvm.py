@@ -6,93 +6,17 @@ _format_pvsegs).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
-from pve_drbd.errors import Unreadable
 from pve_drbd.model.lvm import LogicalVolume, Lvm, PhysicalVolume, Segment, VolumeGroup
 from pve_drbd.readers.fields import Odd, shown
 from pve_drbd.readers.lvm_filters import read_filters
+from pve_drbd.readers.lvm_rows import AREA, LV_FIELDS, VG_FIELDS, Report, Row, lv_report, pv_report, vg_report
 from pve_drbd.readers.lvm_whole import check_whole, is_physical
-from pve_drbd.readers.strict_json import read_json
 
 __all__ = ["read_filters", "read_lvm"]
 
-Row = Mapping[str, str]
-
-_NAME = r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*"
-_UUID = r"[A-Za-z0-9]{6}-(?:[A-Za-z0-9]{4}-){5}[A-Za-z0-9]{6}"
-_COUNT = r"[0-9]{1,20}"
-# The characters that udev leaves in the name of a device.
-_PV = r"/[A-Za-z0-9#+.:=@_\\/-]+|\[unknown\]"
-_PRINTABLE = r"[ -~]*"
-_TAG = r"[A-Za-z0-9_+.\-/=!:&#@]+"
-_RANGE = re.compile(rf"({_PV}|{_NAME}):([0-9]{{1,10}})-([0-9]{{1,10}})")
-
-_LV_FIELDS = {
-    "lv_uuid": _UUID,
-    "lv_name": rf"{_NAME}|\[{_NAME}\]",
-    "vg_name": _NAME,
-    "lv_size": _COUNT,
-    "lv_attr": r"[-A-Za-z][-wrR][-cilnaCILNA][-m][-asiSIdMmcCXh][-oX][-A-Za-z][-z][-prmsRwXFMDE][-k]",
-    "lv_active": r"active|",
-    "lv_device_open": r"open|unknown|",
-    "lv_health_status": r"[a-z_ ]*",
-    "lv_host": _PRINTABLE,
-    "lv_time": _PRINTABLE,
-    "lv_tags": rf"(?:{_TAG}(?:,{_TAG})*)?",
-    "segtype": r"[a-z0-9_+:-]+",
-    "seg_start_pe": r"[0-9]{1,10}",
-    "seg_pe_ranges": _PRINTABLE,
-    "devices": _PRINTABLE,
-    "lv_kernel_major": r"-1|[0-9]{1,7}",
-    "lv_kernel_minor": r"-1|[0-9]{1,7}",
-}
 _SEGMENT_FIELDS = frozenset({"segtype", "seg_start_pe", "seg_pe_ranges", "devices"})
-_VG_FIELDS = {
-    "vg_uuid": _UUID,
-    "vg_name": _NAME,
-    "vg_seqno": _COUNT,
-    "vg_attr": r"[rw][-z][-x][-p][-A-Za-z][-cs][-pP]?",
-    "vg_size": _COUNT,
-    "vg_free": _COUNT,
-    "vg_extent_size": r"[1-9][0-9]{0,19}",
-    "vg_missing_pv_count": r"[0-9]{1,9}",
-    "pv_name": _PV,
-}
-_PV_FIELDS = {
-    "pv_uuid": _UUID,
-    "pv_name": _PV,
-    "vg_name": rf"(?:{_NAME})?",
-    "pv_size": _COUNT,
-    "pv_free": _COUNT,
-    "pv_attr": r"[-adu][-x][-m]",
-    "pv_missing": r"missing|",
-    "pv_duplicate": r"duplicate|",
-    "pe_start": _COUNT,
-}
-
-
-def _tests(fields: Mapping[str, str]) -> dict[str, Callable[[str], object]]:
-    return {key: re.compile(grammar).fullmatch for key, grammar in fields.items()}
-
-
-_LV_TESTS, _VG_TESTS, _PV_TESTS = _tests(_LV_FIELDS), _tests(_VG_FIELDS), _tests(_PV_FIELDS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """The rows of one command, with the text they came from for the sake of line numbers."""
-
-    source: str
-    text: str
-    rows: tuple[Row, ...]
-
-    def refusal(self, index: int, why: str) -> Unreadable:
-        """That row number `index` (from 0) cannot be; LVM writes one row a line."""
-        lines = [at for at, line in enumerate(self.text.split("\n"), 1) if line.lstrip().startswith('{"')]
-        return Unreadable(self.source, lines[index] if index < len(lines) else 0, why)
 
 
 def read_lvm(lvs: str, vgs: str, pvs: str) -> Lvm:
@@ -101,39 +25,20 @@ def read_lvm(lvs: str, vgs: str, pvs: str) -> Lvm:
     Sorted by VG and name; a hidden LV keeps its [brackets]. Raises Unreadable unless the three account for each other:
     every extent of every PV is either free or stands in exactly one segment, and no row is there twice or missing.
     """
-    groups = _volume_groups(_report(vgs, "vgs", "vg", _VG_TESTS))
-    volumes = _physical_volumes(_report(pvs, "pvs", "pv", _PV_TESTS))
+    groups = _volume_groups(vg_report(vgs))
+    volumes = _physical_volumes(pv_report(pvs))
     extents = {group.name: group.extent_size_b for group in groups}
-    logical = _logical_volumes(_report(lvs, "lvs", "lv", _LV_TESTS), extents)
+    logical = _logical_volumes(lv_report(lvs), extents)
     found = Lvm(logical, groups, volumes)
     check_whole(found)
     return found
 
 
-def _report(text: str, source: str, key: str, tests: Mapping[str, Callable[[str], object]]) -> _Report:
-    document = read_json(text, source)
-    reports = document.get("report") if isinstance(document, dict) else None
-    only = reports[0] if isinstance(reports, list) and len(reports) == 1 else None
-    rows = only.get(key) if isinstance(only, dict) else None
-    if not isinstance(rows, list):
-        raise Unreadable(source, 0, f'it is not one report of "{key}"')
-    report = _Report(source, text, tuple(rows))
-    for index, row in enumerate(rows):
-        known = row if isinstance(row, dict) else {}
-        for field, test in tests.items():
-            value = known.get(field)
-            if not isinstance(value, str):
-                raise report.refusal(index, f"{field} is missing")
-            if not test(value):
-                raise report.refusal(index, f"{field} is {shown(value)}")
-    return report
-
-
-def _volume_groups(report: _Report) -> tuple[VolumeGroup, ...]:
+def _volume_groups(report: Report) -> tuple[VolumeGroup, ...]:
     found: dict[str, tuple[Row, list[str]]] = {}
     for index, row in enumerate(report.rows):
         first, names = found.setdefault(row["vg_name"], (row, []))
-        odd = next((key for key in _VG_FIELDS if key != "pv_name" and row[key] != first[key]), None)
+        odd = next((key for key in VG_FIELDS if key != "pv_name" and row[key] != first[key]), None)
         if odd:
             raise report.refusal(index, f"{odd} of VG {row['vg_name']} differs from its other rows")
         names.append(row["pv_name"])
@@ -154,7 +59,7 @@ def _volume_group(row: Row, pvs: tuple[str, ...]) -> VolumeGroup:
     )
 
 
-def _physical_volumes(report: _Report) -> tuple[PhysicalVolume, ...]:
+def _physical_volumes(report: Report) -> tuple[PhysicalVolume, ...]:
     found = []
     for index, row in enumerate(report.rows):
         pv = PhysicalVolume(
@@ -174,7 +79,7 @@ def _physical_volumes(report: _Report) -> tuple[PhysicalVolume, ...]:
     return tuple(sorted(found, key=lambda pv: (pv.name, pv.uuid)))
 
 
-def _logical_volumes(report: _Report, extents: Mapping[str, int]) -> tuple[LogicalVolume, ...]:
+def _logical_volumes(report: Report, extents: Mapping[str, int]) -> tuple[LogicalVolume, ...]:
     found: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for index, row in enumerate(report.rows):
         found.setdefault((row["vg_name"], row["lv_uuid"]), []).append((int(row["seg_start_pe"]), index))
@@ -183,7 +88,7 @@ def _logical_volumes(report: _Report, extents: Mapping[str, int]) -> tuple[Logic
     )
 
 
-def _logical_volume(report: _Report, at: list[tuple[int, int]], extents: Mapping[str, int]) -> LogicalVolume:
+def _logical_volume(report: Report, at: list[tuple[int, int]], extents: Mapping[str, int]) -> LogicalVolume:
     """The LV whose segments stand in the rows `at`: (first logical extent, row) each, in order."""
     index = at[0][1]
     row = report.rows[index]
@@ -227,7 +132,7 @@ def _size_in_extents(row: Row, extents: Mapping[str, int]) -> int:
 
 
 def _check_same_lv(row: Row, first: Row) -> None:
-    odd = next((key for key in _LV_FIELDS if key not in _SEGMENT_FIELDS and row[key] != first[key]), None)
+    odd = next((key for key in LV_FIELDS if key not in _SEGMENT_FIELDS and row[key] != first[key]), None)
     if odd:
         raise Odd(f"{odd} differs from its other rows")
 
@@ -282,7 +187,7 @@ def _areas(row: Row) -> list[tuple[str, int, int]]:
     """Name, first extent and number of extents of each PV or LV below one row; none for a thin volume."""
     found = []
     for word in row["seg_pe_ranges"].split():
-        match = _RANGE.fullmatch(word)
+        match = AREA.fullmatch(word)
         if match is None or int(match[3]) < int(match[2]):
             raise Odd(f"seg_pe_ranges holds {shown(word)}")
         found.append((match[1], int(match[2]), int(match[3]) - int(match[2]) + 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from pve_drbd.model.lvm import BlockDevice
@@ -58,7 +58,7 @@ def replicas_of(view: NodeAccount) -> tuple[Replica, ...]:
         host = config.host(view.node)
         for part in host.volumes if host else ():
             below.setdefault((config.name, part.number, part.minor), set()).add(part.disk)
-    devices = () if isinstance(view.lvm.devices, NoView) else view.lvm.devices
+    devices = {each.kernel_name: each for each in view.lvm.devices} if not isinstance(view.lvm.devices, NoView) else {}
     replicas = (
         Replica(name, number, minor, _disks(paths - {""}, minor, devices))
         for (name, number, minor), paths in below.items()
@@ -66,13 +66,12 @@ def replicas_of(view: NodeAccount) -> tuple[Replica, ...]:
     return tuple(sorted(replicas, key=lambda each: (each.minor, each.resource, each.number)))
 
 
-def _disks(configured: Iterable[str], minor: int, devices: Iterable[BlockDevice]) -> tuple[Disk, ...]:
-    """The disks below /dev/drbdN: the configured paths, and the parents that the kernel names."""
-    by_kernel_name = {each.kernel_name: each for each in devices}
-    drbd = by_kernel_name.get(f"drbd{minor}")
-    kernel = [by_kernel_name[name] for name in (drbd.parents if drbd else ()) if name in by_kernel_name]
-    kernel += [each for each in by_kernel_name.values() if f"/dev/{each.kernel_name}" in configured]
-    paths = set(configured) | {f"/dev/{each.kernel_name}" for each in kernel}
+def _disks(configured: Set[str], minor: int, devices: Mapping[str, BlockDevice]) -> tuple[Disk, ...]:
+    """The disks below /dev/drbdN: the configured paths, and the parents that the kernel names (keys of `devices`)."""
+    drbd = devices.get(f"drbd{minor}")
+    names = {*(drbd.parents if drbd else ()), *(path.removeprefix("/dev/") for path in configured)}
+    kernel = [devices[name] for name in sorted(names) if name in devices]
+    paths = configured | {f"/dev/{each.kernel_name}" for each in kernel}
     aliases = {alias for each in kernel for alias in _aliases(each)}
     return tuple(Disk(path, (path, *sorted(aliases - {path}))) for path in sorted(paths))
 

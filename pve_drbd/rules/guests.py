@@ -18,9 +18,7 @@ def judge_cluster(pve: PveAccount, source: str, target: str) -> Iterator[Finding
     yield from missing(cluster)
     if isinstance(cluster, NoView):
         return
-    if not cluster.is_quorate:
-        local = next((each.name for each in cluster.nodes if each.is_local), PVE)
-        yield find("PVE-E309", node=local)
+    yield from judge_quorum(pve)
     member = cluster.node(target)
     if member is None:
         names = ", ".join(sorted(each.name for each in cluster.nodes))
@@ -29,6 +27,13 @@ def judge_cluster(pve: PveAccount, source: str, target: str) -> Iterator[Finding
         member = cluster.node(node)
         if member is not None and not member.is_online:
             yield find("PVE-E308", node=node)
+
+
+def judge_quorum(pve: PveAccount) -> Iterator[Finding]:
+    """Has the cluster lost its quorum, by the node that was asked; nothing where it could not be."""
+    cluster = pve.cluster
+    if not isinstance(cluster, NoView) and not cluster.is_quorate:
+        yield find("PVE-E309", node=next((each.name for each in cluster.nodes if each.is_local), PVE))
 
 
 def judge_guest(guest: Guest, config: GuestConfig, target: str) -> Iterator[Finding]:

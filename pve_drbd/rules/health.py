@@ -18,7 +18,7 @@ from pve_drbd.model.drbd import (
 from pve_drbd.model.survey import DrbdAccount, NodeAccount, NoView, Survey
 from pve_drbd.rules.agreement import judge_agreement, judge_witness
 from pve_drbd.rules.divergence import is_split, judge_divergence
-from pve_drbd.rules.options import judge_options, judge_versions
+from pve_drbd.rules.options import configured_net, judge_options, judge_versions
 from pve_drbd.rules.views import account, connection_to, hosts_of, missing, resource, value_or
 
 
@@ -177,7 +177,5 @@ def effective_after_sb_1pri(drbd: DrbdAccount, name: str) -> str:
     """The configured after-sb-1pri of `name`: what the next connect would use; '' if unknown."""
     if isinstance(drbd.config, NoView):
         return ""
-    config = drbd.config.resource(name)
-    layers = [config.connection_options or {}, config.options.get("net", {})] if config else []
-    layers.append(drbd.config.common.get("net", {}))
+    layers = configured_net(drbd.config, name)
     return next((net["after-sb-1pri"] for net in layers if "after-sb-1pri" in net), "disconnect")

@@ -11,7 +11,7 @@ from pve_drbd.rules import guests
 from pve_drbd.rules.health import judge_resource
 from pve_drbd.rules.placement import Placement, place, volumes_by_name
 from pve_drbd.rules.views import account, missing
-from pve_drbd.rules.volumes import judge_volume
+from pve_drbd.rules.volumes import judge_off_drbd, judge_volume
 
 CLI_LIMIT_S = 10.0
 """An answer given to a person may rest on a view of this age; the gate allows 2 s."""
@@ -100,6 +100,7 @@ def _judge_volumes(
         where = place(survey, volume, entry) if entry.is_lvm else None
         if where is None:
             yield from guests.judge_local(guest, volume, entry)
+            yield from judge_off_drbd(survey, entry)
             continue
         placements.setdefault(where.name, where)
         yield from guests.judge_entry(entry, guest.vmid, (guest.node, target))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pve_drbd.dialects import dialect_for
 from pve_drbd.errors import Unreadable
 from pve_drbd.findings import Finding, find
-from pve_drbd.model.drbd import Resource, ResourceConfig, Version
+from pve_drbd.model.drbd import DrbdConfig, Resource, Version
 from pve_drbd.model.survey import DrbdAccount, NodeAccount, NoView, Survey
 from pve_drbd.rules.views import account
 
@@ -29,13 +29,19 @@ def judge_options(view: NodeAccount, own: Resource, peer: str) -> Iterator[Findi
 def effective_net(drbd: DrbdAccount, own: Resource, peer: str) -> Mapping[str, str] | None:
     """Net settings of `own` towards `peer`: running value, else connection, resource, common, default.
 
-    None where neither the running value nor the configuration could be read; that is told elsewhere.
+    None where the configuration could not be read; that is told elsewhere.
     """
     if isinstance(drbd.config, NoView):
         return None
-    config = drbd.config.resource(own.name)
-    layers = (*_running_layers(drbd, own, peer), *_configured_layers(config), drbd.config.common.get("net", {}))
-    return dict(ChainMap(*(dict(layer) for layer in (*layers, _defaults(drbd)))))
+    layers = (*_running_layers(drbd, own, peer), *configured_net(drbd.config, own.name), _defaults(drbd))
+    return dict(ChainMap(*(dict(layer) for layer in layers)))
+
+
+def configured_net(config: DrbdConfig, name: str) -> tuple[Mapping[str, str], ...]:
+    """The net settings configured for resource `name`, nearest first: its connection's, its own, the common."""
+    own = config.resource(name)
+    nearest = (own.connection_options or {}, own.options.get("net", {})) if own else ()
+    return (*nearest, config.common.get("net", {}))
 
 
 def _defaults(drbd: DrbdAccount) -> Mapping[str, str]:
@@ -56,18 +62,6 @@ def _running_layers(drbd: DrbdAccount, own: Resource, peer: str) -> Iterator[Map
         if letters:
             # Volumes of one resource share a connection, so one letter; of a garbled two, the worse (A < B < C).
             yield {"protocol": min(letters)}
-
-
-def _configured_layers(config: ResourceConfig | None) -> Iterator[Mapping[str, str]]:
-    if config is not None:
-        yield config.connection_options or {}
-        yield config.options.get("net", {})
-        # 8.3 has the protocol at the resource itself, not in a net section.
-        yield (
-            {"protocol": config.options["resource"]["protocol"]}
-            if "protocol" in config.options.get("resource", {})
-            else {}
-        )
 
 
 def judge_versions(survey: Survey, node: str, peer: str) -> Iterator[Finding]:

@@ -10,9 +10,10 @@ from pve_drbd.model.lvm import DmDevice, DmTarget, LogicalVolume, Lvm, PhysicalV
 from pve_drbd.model.survey import NodeAccount, NoView
 from pve_drbd.rules.devices import DRBD_MAJOR
 from pve_drbd.rules.placement import Placement, guest_number
+from pve_drbd.rules.views import missing
 
 _SECTOR_B = 512
-_DM_NAME = re.compile(r"(?:[^-]|--)+-((?:[^-]|--)+)")
+_DM_NAME = re.compile(r"((?:[^-]|--)+)-((?:[^-]|--)+)")
 _NUMBER = re.compile(r"(?:vm|base|subvol)-(\d+)-")
 
 
@@ -22,6 +23,7 @@ def judge_orphans(view: NodeAccount, where: Placement, lv: LogicalVolume | None,
     if isinstance(lvm, NoView) or isinstance(view.lvm.dm, NoView):
         return
     for orphan in orphans_of(view, where.vg):
+        yield from _damaged_tables(view)
         subject = {"node": view.node, "volume": where.name, "device": orphan.name}
         if number_of(orphan) == vmid or (lv is not None and _may_share(view, lvm, lv, orphan)):
             yield find("LVM-E209", **subject, vmid=str(vmid))
@@ -35,6 +37,7 @@ def judge_all_orphans(view: NodeAccount, vg_name: str) -> Iterator[Finding]:
     if isinstance(lvm, NoView):
         return
     for orphan in orphans_of(view, vg_name):
+        yield from _damaged_tables(view)
         hit = [lv for lv in lvm.lvs if lv.vg == vg_name and _may_share(view, lvm, lv, orphan)]
         for lv in hit:
             number = guest_number(lv)
@@ -45,24 +48,31 @@ def judge_all_orphans(view: NodeAccount, vg_name: str) -> Iterator[Finding]:
 
 
 def orphans_of(view: NodeAccount, vg_name: str) -> tuple[DmDevice, ...]:
-    """The dm devices of `vg_name` on this node whose LV its metadata no longer has."""
+    """The dm devices of `vg_name` on this node, by uuid or by name, whose LV its metadata no longer has."""
     lvm = view.lvm.lvm
     if isinstance(lvm, NoView) or isinstance(view.lvm.dm, NoView):
         return ()
     vg = lvm.vg(vg_name)
     if vg is None:
         return ()
-    known = {lv.uuid.replace("-", "") for lv in lvm.lvs if lv.vg == vg_name}
     own = vg.uuid.replace("-", "")
+    known = {(own, lv.uuid.replace("-", "")) for lv in lvm.lvs if lv.vg == vg_name}
     keyed = ((each, each.lv_key) for each in view.lvm.dm)
-    return tuple(each for each, key in keyed if key and key[0] == own and key[1] not in known)
+    # A VG that was made anew has another uuid, and the devices of the old one its name.
+    ours = (each for each, key in keyed if key and (key[0] == own or _vg_of(each) == vg_name) and key not in known)
+    return tuple(ours)
 
 
 def number_of(device: DmDevice) -> int | None:
     """The guest number in a dm name, in which LVM doubles every dash of a VG's or LV's own name."""
     parts = _DM_NAME.fullmatch(device.name)
-    named = _NUMBER.match(parts.group(1).replace("--", "-")) if parts else None
+    named = _NUMBER.match(parts.group(2).replace("--", "-")) if parts else None
     return int(named.group(1)) if named else None
+
+
+def _vg_of(device: DmDevice) -> str:
+    parts = _DM_NAME.fullmatch(device.name)
+    return parts.group(1).replace("--", "-") if parts else ""
 
 
 def _may_share(view: NodeAccount, lvm: Lvm, lv: LogicalVolume, orphan: DmDevice) -> bool:
@@ -71,9 +81,10 @@ def _may_share(view: NodeAccount, lvm: Lvm, lv: LogicalVolume, orphan: DmDevice)
     An LV can only have got an orphan's extents if it was made after the orphan's LV was removed. Without the
     table every LV but the oldest of its VG is taken to have been.
     """
-    if isinstance(view.lvm.tables, NoView) or orphan.name not in view.lvm.tables:
+    targets = () if isinstance(view.lvm.tables, NoView) else view.lvm.tables.get(orphan.name, ())
+    if not targets or any(target.device is None for target in targets):
         return lv.made_at > min(each.made_at for each in lvm.lvs if each.vg == lv.vg)
-    taken = {extent for target in view.lvm.tables[orphan.name] for extent in _extents(lvm, lv.vg, target)}
+    taken = {extent for target in targets for extent in _extents(lvm, lv.vg, target)}
     own = {(part.pv, first) for part in lv.segments for first in range(part.first, part.first + part.extents)}
     return bool(taken & own)
 
@@ -90,6 +101,13 @@ def _extents(lvm: Lvm, vg_name: str, target: DmTarget) -> Iterator[tuple[str, in
         yield pv.name, extent
 
 
-def _pv_at(lvm: Lvm, vg_name: str, device: tuple[int, int]) -> PhysicalVolume | None:
-    name = f"/dev/drbd{device[1]}"
-    return next((pv for pv in lvm.pvs if device[0] == DRBD_MAJOR and pv.vg == vg_name and pv.name == name), None)
+def _pv_at(lvm: Lvm, vg_name: str, device: tuple[int, int] | None) -> PhysicalVolume | None:
+    major, minor = device or (0, 0)
+    name = f"/dev/drbd{minor}"
+    return next((pv for pv in lvm.pvs if major == DRBD_MAJOR and pv.vg == vg_name and pv.name == name), None)
+
+
+def _damaged_tables(view: NodeAccount) -> Iterator[Finding]:
+    """Tables that were never asked for are done without; damaged ones may have told of more volumes."""
+    if isinstance(view.lvm.tables, NoView) and view.lvm.tables.is_damaged:
+        yield from missing(view.lvm.tables)

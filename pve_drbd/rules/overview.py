@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pve_drbd.findings import Finding, Report, Severity, find, report
 from pve_drbd.model.drbd import Progress, Resource
+from pve_drbd.model.entry import KnownEntry
 from pve_drbd.model.lvm import Lvm
 from pve_drbd.model.pve import Guest
 from pve_drbd.model.survey import NoView, PveAccount, Survey
+from pve_drbd.rules.enforcement import judge_enforcement
+from pve_drbd.rules.entry import judge_drift
+from pve_drbd.rules.entry_ground import judge_neighbours
 from pve_drbd.rules.filters import judge_filters
+from pve_drbd.rules.guests import judge_quorum
 from pve_drbd.rules.health import judge_resource, judge_side
 from pve_drbd.rules.migration import CLI_LIMIT_S, judge_age
 from pve_drbd.rules.orphans import judge_all_orphans
 from pve_drbd.rules.placement import lvm_of, place, storage_vgs, vg_resources
 from pve_drbd.rules.views import account, connection_to, hosts_of, missing, resource, resource_names
-from pve_drbd.rules.volumes import judge_backing
+from pve_drbd.rules.volumes import judge_backing, judge_off_drbd
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,8 @@ class Overview:
     guests: tuple[GuestView, ...]
 
 
-def overview(survey: Survey, limit_s: float = CLI_LIMIT_S) -> Overview:
-    """The state of every resource that any node has, and of what lies on it."""
+def overview(survey: Survey, limit_s: float = CLI_LIMIT_S, known: Sequence[KnownEntry] | NoView = ()) -> Overview:
+    """The state of every resource that any node has, and of what lies on it; `known` are the entries as last known."""
     by_resource = {name: tuple(_judge_pair(survey, name)) for name in resource_names(survey)}
     sick = {name for name, findings in by_resource.items() if any(_is_blocker(each) for each in findings)}
     findings = [each for found in by_resource.values() for each in found]
@@ -104,6 +109,7 @@ def overview(survey: Survey, limit_s: float = CLI_LIMIT_S) -> Overview:
     findings += (each for vg in vgs for each in _judge_vg(survey, vg))
     pve = survey.pve
     findings += missing(pve) if isinstance(pve, NoView) else _judge_pve(survey, pve, {vg.name for vg in vgs})
+    findings += missing(known) if isinstance(known, NoView) else _judge_entries(survey, known)
     question = {"ask": "status"}
     return Overview(
         report=report(question, None, findings),
@@ -203,26 +209,26 @@ def _lv_names(survey: Survey, node: str, vg: str) -> set[str]:
 def _judge_pve(survey: Survey, pve: PveAccount, vgs: set[str]) -> Iterator[Finding]:
     for part in (pve.cluster, pve.storages, pve.guests, pve.ha):
         yield from missing(part)
-    if not isinstance(pve.cluster, NoView) and not pve.cluster.is_quorate:
-        yield find("PVE-E309", node=next((each.name for each in pve.cluster.nodes if each.is_local), "PVE"))
+    yield from judge_quorum(pve)
     yield from _judge_configs(pve)
     entries = storage_vgs(pve)
     for vg in sorted(vgs - {each.vgname for each in entries}) if not isinstance(pve.storages, NoView) else ():
         yield find("PVE-W322", volume=vg, vg=vg)
     for entry in entries:
-        for node in _showing_off_drbd(survey, entry.vgname) if entry.type == "drbdlvm" else ():
-            yield find("LVM-E219", node=node, volume=entry.vgname, vg=entry.vgname)
+        yield from judge_off_drbd(survey, entry)
         if entry.vgname in vgs and not entry.is_shared:
             yield find("PVE-E303", storage=entry.storeid, vmid="of any number")
 
 
-def _showing_off_drbd(survey: Survey, vg: str) -> Iterator[str]:
-    """The nodes that show `vg`, if it lies on no DRBD resource of any node."""
-    if vg_resources(survey, vg) == ():
-        for node in sorted(survey.nodes):
-            lvm = lvm_of(survey, node)
-            if isinstance(lvm, Lvm) and lvm.vg(vg):
-                yield node
+def _judge_entries(survey: Survey, known: Sequence[KnownEntry]) -> Iterator[Finding]:
+    """What became of the entries since they were last known to be right, and whom none of them protects."""
+    if isinstance(survey.pve, NoView):
+        return
+    yield from judge_drift(known, survey.pve.storages)
+    for entry in storage_vgs(survey.pve):
+        if vg_resources(survey, entry.vgname):
+            yield from judge_neighbours(survey.pve, entry.vgname, entry.storeid)
+    yield from judge_enforcement(survey)
 
 
 def _judge_configs(pve: PveAccount) -> Iterator[Finding]:

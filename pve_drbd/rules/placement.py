@@ -65,6 +65,11 @@ def _showing(survey: Survey, vg: str) -> Iterator[tuple[NodeAccount, tuple[str, 
                 yield view, group.pvs
 
 
+def shown_off_drbd(survey: Survey, vg: str) -> tuple[str, ...]:
+    """The nodes that show `vg`, if it is known to lie on no DRBD resource of any node."""
+    return tuple(sorted(view.node for view, _ in _showing(survey, vg))) if vg_resources(survey, vg) == () else ()
+
+
 def pv_owners(view: NodeAccount) -> dict[str, str]:
     """Every device path of this node that belongs to DRBD, above or below it, to its resource."""
     owners: dict[str, str] = {}

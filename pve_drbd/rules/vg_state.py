@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pve_drbd.findings import Finding, find
-from pve_drbd.model.survey import NodeAccount, NoView, Survey
+from pve_drbd.model.survey import NoView, Survey
 from pve_drbd.rules.divergence import judge_divergence
 from pve_drbd.rules.health import judge_side
-from pve_drbd.rules.placement import resources_without_vg, vg_resources
+from pve_drbd.rules.placement import resources_without_vg, shown_off_drbd, vg_resources
 from pve_drbd.rules.views import account, hosts_of, missing
 from pve_drbd.rules.volumes import judge_backing
 
-_FORBID_NEW_DATA = frozenset(("DRBD-E101", "DRBD-E102", "DRBD-E105", "DRBD-E112", "DRBD-E122", "DRBD-E126", "LVM-E201"))
+_FORBID_NEW_DATA = frozenset(
+    ("DRBD-E101", "DRBD-E102", "DRBD-E105", "DRBD-E112", "DRBD-E122", "DRBD-E126", "LVM-E201", "LVM-E205")
+)
 """Split or not writable here. Merely degraded (peer off, resync running) is no reason to refuse a new volume."""
 
 _INACTIVE = _FORBID_NEW_DATA | {"DRBD-E104"}
@@ -30,11 +32,8 @@ def judge_local_state(survey: Survey, node: str, vg: str) -> Iterator[Finding]:
     for each in _judge_vg(survey, node, vg):
         if each.code in _INACTIVE and each.node == node:
             yield each
-    view = account(survey, node)
-    if isinstance(view, NodeAccount) and not isinstance(view.lvm.lvm, NoView):
-        group = view.lvm.lvm.vg(vg)
-        if group is not None and not vg_resources(survey, vg):
-            yield find("LVM-E219", node=node, volume=vg, vg=vg)
+    if node in shown_off_drbd(survey, vg):
+        yield find("LVM-E219", node=node, volume=vg, vg=vg)
 
 
 def judge_copy(survey: Survey, node: str, vg: str) -> Iterator[Finding]:

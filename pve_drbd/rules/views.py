@@ -52,7 +52,7 @@ def hosts_of(survey: Survey, name: str) -> tuple[str, ...]:
     for view in survey.nodes.values():
         if isinstance(view, NodeAccount) and not isinstance(view.drbd.config, NoView):
             config = view.drbd.config.resource(name)
-            found.update(host.name for host in config.hosts) if config else None
+            found.update(host.name for host in (config.hosts if config else ()))
     return tuple(sorted(found))
 
 

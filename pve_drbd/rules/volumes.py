@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pve_drbd.findings import Finding, find
 from pve_drbd.model.drbd import Role
 from pve_drbd.model.lvm import LogicalVolume, Lvm, VolumeGroup
+from pve_drbd.model.pve import StorageEntry
 from pve_drbd.model.survey import NodeAccount, NoView, Survey
 from pve_drbd.rules.devices import replicas_of
 from pve_drbd.rules.filters import judge_filters
 from pve_drbd.rules.orphans import judge_orphans
-from pve_drbd.rules.placement import Placement, lvm_of
+from pve_drbd.rules.placement import Placement, lvm_of, shown_off_drbd
 from pve_drbd.rules.views import account, missing, resource
 
 INCOMPLETE_TAG = "pve-drbd-incomplete"
@@ -66,6 +67,12 @@ def judge_backing(view: NodeAccount, vg: VolumeGroup) -> Iterator[Finding]:
         for disk in replica.disks:
             for pv in sorted(set(disk.paths) & set(vg.pvs)):
                 yield find("LVM-E201", node=view.node, resource=replica.resource, volume=vg.name, pv=pv, vg=vg.name)
+
+
+def judge_off_drbd(survey: Survey, entry: StorageEntry) -> Iterator[Finding]:
+    """The nodes on which the VG of an entry of our type is not on DRBD, against what the type promises."""
+    for node in shown_off_drbd(survey, entry.vgname) if entry.type == "drbdlvm" else ():
+        yield find("LVM-E219", node=node, volume=entry.vgname, vg=entry.vgname)
 
 
 def _judge_both(survey: Survey, where: Placement, source: str, target: str) -> Iterator[Finding]:

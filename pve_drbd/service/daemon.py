@@ -18,6 +18,7 @@ from pve_drbd.adapters.local import LocalCommands
 from pve_drbd.errors import ConfigInvalid
 from pve_drbd.jobs.survey import Clock
 from pve_drbd.service.gate import Evidence, Gate
+from pve_drbd.service.guard import live_guard
 from pve_drbd.service.policy import CONFIG_FILE, Policy, load_policy
 from pve_drbd.service.server import listen, serve, systemd_watchdog
 
@@ -67,7 +68,9 @@ def run_service(hosts: Hosts | None = None, path: str = SOCKET, config: Path = C
         return hosts or live_hosts(local)
 
     evidence = Evidence(here, hosts or local, pair, CLOCK)
-    gate = Gate(evidence, configuration.current)
+    # A recording has no events, no worker, and nothing to remember.
+    guard = live_guard(here, local, pair) if hosts is None else None
+    gate = Gate(evidence, configuration.current, guard)
     stop = threading.Event()
 
     def stopped(_signal: int, _frame: FrameType | None) -> None:
@@ -78,7 +81,13 @@ def run_service(hosts: Hosts | None = None, path: str = SOCKET, config: Path = C
     signal.signal(signal.SIGINT, stopped)
     signal.signal(signal.SIGHUP, lambda _signal, _frame: configuration.reload())
     try:
-        serve(listen(path), gate.answer, systemd_watchdog(), stop)
+        listener = listen(path)
+        if guard:
+            guard.start()
+        serve(listener, gate.answer, systemd_watchdog(), stop)
     except _Stopped:
         log.info("event=stopped")
+    finally:
+        if guard:
+            guard.stop()
     return 0

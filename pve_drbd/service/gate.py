@@ -18,6 +18,7 @@ from pve_drbd.rules.placement import Placement, place
 from pve_drbd.rules.vg_state import judge_copy, judge_local_state, judge_new_data
 from pve_drbd.rules.views import missing
 from pve_drbd.service.batch import SharedLook
+from pve_drbd.service.guard import Guard, NoGuard
 from pve_drbd.service.policy import Policy
 from pve_drbd.service.protocol import Answer, Question
 
@@ -40,10 +41,11 @@ class Evidence:
 class Gate:
     """Answers questions; safe to use from many threads at once."""
 
-    def __init__(self, evidence: Evidence, policy: Callable[[], Policy]) -> None:
-        """`policy` gives the configuration in force at the time of asking."""
+    def __init__(self, evidence: Evidence, policy: Callable[[], Policy], guard: Guard | None = None) -> None:
+        """`policy` gives the configuration in force at the time of asking; `guard` goes on where an answer ends."""
         self._evidence = evidence
         self._policy = policy
+        self._guard = guard or NoGuard()
         self._pair = SharedLook(self._look_at_pair)
         self._here = SharedLook(self._look_here)
 
@@ -73,34 +75,16 @@ class Gate:
         target = question.target or other_node(survey, source)
         files = self._files(question, (source, target))
         mode = Mode(question.mode) if question.mode else Mode.LIVE
-        findings = [*self._judge_guest(survey, files, question, source, target)]
+        placements = _placements(survey, files, question)
+        findings = [*_judge_guest(survey, files, question, placements, source, target)]
         findings += judge_age(survey, (source, target), policy.view_limit_s)
         asked = {"ask": "migration", "source": source, "target": target, "mode": mode.value}
         told = report({**asked, "vmid": str(question.vmid or 0)}, mode, findings)
-        return self._as_answer(told, question, policy)
-
-    def _judge_guest(
-        self, survey: Survey, files: GuestFiles, question: Question, source: str, target: str
-    ) -> Iterable[Finding]:
-        """Every volume of the guest, or, where its configuration cannot be read, the one that was asked about."""
-        yield from missing(files.storages)
-        placements: dict[str, Placement] = {}
-        if isinstance(files.config, NoView):
-            volumes: tuple[GuestVolume, ...] = ()
-            if not question.volume:
-                yield from missing(files.config)
-        else:
-            volumes = tuple(each for each in files.config.volumes if each.is_attached)
-        pairs = [(each, files.storage(each.storage)) for each in volumes]
-        if question.volume:
-            pairs.append((_asked_volume(question), _asked_entry(question)))
-        for volume, entry in pairs:
-            if entry is not None and entry.is_lvm:
-                where = place(survey, volume, entry)
-                placements.update({where.name: where} if where else {})
-        if not placements:
-            yield find("VIEW-E001", node=PVE, subject=f"the place of {question.storage}", reason="no volume was found")
-        yield from judge_placements(survey, tuple(placements.values()), question.vmid or 0, source, target)
+        answer = self._as_answer(told, question, policy)
+        if answer.answer == "yes":
+            below = (name for where in placements for name in where.resources)
+            self._guard.permitted(question, survey, target, below, policy.storage(question.storage).gate == "enforce")
+        return answer
 
     def _new_data(self, question: Question, policy: Policy) -> Answer:
         survey = self._here.take(self._deadline(policy), self._evidence.clock.monotonic)
@@ -108,7 +92,13 @@ class Gate:
         return self._as_answer(report({"ask": "new-data"}, Mode.LIVE, findings), question, policy)
 
     def _start(self, question: Question, policy: Policy) -> Answer:
-        """Only proof that this copy is the older one refuses, and only where the administrator asked for that."""
+        """Only proof that this copy is the older one refuses, and only where the administrator asked for that.
+
+        A guest that a migration over a lost link left behind is refused whatever was configured.
+        """
+        refusal = self._guard.refusal(question.vmid)
+        if refusal:
+            return Answer("no", refusal)
         survey = self._pair.take(self._deadline(policy), self._evidence.clock.monotonic)
         findings = tuple(judge_copy(survey, self._evidence.here, question.vg))
         told = report({"ask": "start"}, Mode.START, findings)
@@ -161,9 +151,11 @@ class Gate:
         hosts = self._evidence.pair()
         try:
             world = self._world(hosts)
-            return survey_with(world, nodes_of_pair(world), _no_pve)
+            survey = survey_with(world, nodes_of_pair(world), _no_pve)
         finally:
             hosts.close()
+        self._guard.saw(survey)
+        return survey
 
     def _look_here(self) -> Survey:
         # pvestatd waits for this one: a ping over a dead link would take longer than it does.
@@ -182,6 +174,36 @@ class Gate:
 
 def _no_pve() -> NoView:
     return NoView(PVE, "the API", "the gate does not ask it")
+
+
+def _judge_guest(
+    survey: Survey,
+    files: GuestFiles,
+    question: Question,
+    placements: tuple[Placement, ...],
+    source: str,
+    target: str,
+) -> Iterable[Finding]:
+    """Every volume of the guest, or, where its configuration cannot be read, the one that was asked about."""
+    yield from missing(files.storages)
+    if isinstance(files.config, NoView) and not question.volume:
+        yield from missing(files.config)
+    is_read = not isinstance(files.config, NoView) and not isinstance(files.storages, NoView)
+    if not placements and question.vg and (is_read or question.volume):
+        yield find("LVM-E219", node=target, volume=question.vg, vg=question.vg)
+    elif not placements and is_read:
+        yield find("PVE-N319", vmid=str(question.vmid))
+    yield from judge_placements(survey, placements, question.vmid or 0, source, target)
+
+
+def _placements(survey: Survey, files: GuestFiles, question: Question) -> tuple[Placement, ...]:
+    """Where the guest's attached volumes on DRBD lie, and the one that was asked about."""
+    volumes = () if isinstance(files.config, NoView) else files.config.volumes
+    pairs = [(each, files.storage(each.storage)) for each in volumes if each.is_attached]
+    if question.volume and question.vg:
+        pairs.append((_asked_volume(question), _asked_entry(question)))
+    found = (place(survey, volume, entry) for volume, entry in pairs if entry is not None and entry.is_lvm)
+    return tuple({where.name: where for where in found if where}.values())
 
 
 def _asked_volume(question: Question) -> GuestVolume:

@@ -23,8 +23,8 @@ class Question:
     """What the shim asks; '' and None stand for what it does not know."""
 
     ask: str
-    storage: str
-    vg: str
+    storage: str = ""
+    vg: str = ""
     gate: str = ""
     vmid: int | None = None
     source: str = ""
@@ -87,7 +87,11 @@ _FIELDS: Mapping[str, Callable[[object], bool]] = {
     "action": _word("alloc", "resize"),
     "upid": _text(_UPID),
 }
-_ALWAYS = ("ask", "storage", "vg")
+
+
+def _needed(document: Mapping[str, object]) -> tuple[str, ...]:
+    """What a question cannot be without: a guest's hookscript knows the guest only, the plugin always the storage."""
+    return ("ask", "vmid") if document.get("gate") == "hook" else ("ask", "storage", "vg")
 
 
 def read_question(line: bytes) -> Question:
@@ -108,7 +112,7 @@ def read_question(line: bytes) -> Question:
     known: dict[str, object] = {}
     for name, is_right in _FIELDS.items():
         value = document.get(name)
-        if value is None and name not in _ALWAYS:
+        if value is None and name not in _needed(document):
             continue
         if not is_right(value):
             raise BadQuestion(f"the question's {name} is {value!r}, which is not usable")

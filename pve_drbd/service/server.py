@@ -21,6 +21,10 @@ QUESTION_TIMEOUT_S = 5.0
 """The shim writes its line at once; whoever connects and says nothing must not hold a thread for ever."""
 
 
+NOTIFY_TIMEOUT_S = 0.2
+"""systemd's queue is full only where systemd itself stands still."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watchdog:
     """How often systemd wants to hear from us, and how to tell it; `interval_s` is None without a watchdog."""
@@ -41,10 +45,15 @@ def serve(
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         watchdog.notify("READY=1")
+        pause_s = watchdog.interval_s / 2 if watchdog.interval_s else None
+        fed_s = time.monotonic()
         while not stop.is_set():
-            selector.select(watchdog.interval_s / 2 if watchdog.interval_s else None)
-            watchdog.notify("WATCHDOG=1")
+            selector.select(pause_s)
             _accept_all(listener, answer, slots)
+            # Not at each question: thousands of them must not fill systemd's queue.
+            if pause_s and time.monotonic() - fed_s >= pause_s / 2:
+                fed_s = time.monotonic()
+                watchdog.notify("WATCHDOG=1")
     watchdog.notify("STOPPING=1")
 
 
@@ -144,8 +153,14 @@ def systemd_watchdog() -> Watchdog:
     interval_s = int(usec) / 1e6 if usec.isdigit() and pid == str(os.getpid()) else None
 
     def notify(message: str) -> None:
-        if address:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        if not address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            # A systemd that is busy reads later, or never: the askers do not wait for it.
+            sender.settimeout(NOTIFY_TIMEOUT_S)
+            try:
                 sender.sendto(message.encode(), "\0" + address[1:] if address.startswith("@") else address)
+            except OSError as err:
+                log.warning("event=not-notified message=%s error=%s", message, err)
 
     return Watchdog(notify, interval_s)

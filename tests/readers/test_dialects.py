@@ -6,9 +6,11 @@ import pytest
 
 import pve_drbd.readers
 from pve_drbd.dialects import (
+    ADJUST_DRY_RUN,
     COMMON_COMMANDS,
     DIALECTS,
     DRBD_COMMANDS,
+    EVENTS_AGAIN,
     READING_NAMES,
     Verb,
     dialect_for,
@@ -17,7 +19,7 @@ from pve_drbd.dialects import (
     ping_command,
 )
 from pve_drbd.errors import ConfigInvalid, Unreadable
-from pve_drbd.model.drbd import Version
+from pve_drbd.model.drbd import HostVolume, Version
 
 RECORDED = (
     ("drbdadm-version", "drbdadm --version"),
@@ -54,15 +56,12 @@ RECORDED = (
 def test_the_reading_set_is_the_one_that_bundles_were_recorded_with():
     asked = [(each.name, " ".join(each.argv)) for each in (*DRBD_COMMANDS, *COMMON_COMMANDS)]
     assert [each for each in asked if each in RECORDED] == list(RECORDED)
-    assert {name for name, _ in asked} - {name for name, _ in RECORDED} == {
-        "adjust-dry-run",
-        "dmsetup-table",
-        "ip-address",
-    }
+    assert {name for name, _ in asked} - {name for name, _ in RECORDED} == {"dmsetup-table", "ip-address"}
 
 
 def test_every_command_has_a_name_a_time_limit_and_a_reader_of_its_own():
-    commands = (*DRBD_COMMANDS, *COMMON_COMMANDS, ping_command("eth1", "10.0.7.105", "10.0.7.106"))
+    ping = ping_command("eth1", "10.0.7.105", "10.0.7.106")
+    commands = (*DRBD_COMMANDS, ADJUST_DRY_RUN, *COMMON_COMMANDS, EVENTS_AGAIN, ping)
     folder = Path(pve_drbd.readers.__path__[0])
     assert len(READING_NAMES) == len({each.name for each in commands}) - 1
     assert all(0 < each.timeout_s < 10 for each in commands)
@@ -133,6 +132,46 @@ def test_nothing_but_the_name_of_a_resource_gets_into_a_command(name: str):
 def test_one_volume_can_be_asked_for_its_identifiers():
     command = get_gi_command("get-gi-r0-1", "r0", 1)
     assert (command.name, command.argv) == ("get-gi-r0-1", ("drbdadm", "get-gi", "r0/1"))
+
+
+@pytest.mark.parametrize(
+    ("series", "meta_disk", "metadata"),
+    [
+        ("8.3", "internal", "v08 /dev/vdb internal"),
+        ("8.4", "internal", "v08 /dev/vdb internal"),
+        ("9", "internal", "v09 /dev/vdb internal"),
+        ("8.4", "/dev/sdc1[0]", "v08 /dev/sdc1 0"),
+        ("9", "/dev/sdc1", "v09 /dev/sdc1 flex-external"),
+    ],
+)
+def test_what_changed_is_read_from_the_log_the_bitmap_and_the_log_again(series: str, meta_disk: str, metadata: str):
+    commands = DIALECTS[series].changes_commands("r0", HostVolume(1, 0, "/dev/drbd0", "/dev/vdb", meta_disk))
+
+    log = "/sys/kernel/debug/drbd/resources/r0/volumes/1/act_log_extents"
+    assert [" ".join(each.argv) for each in commands] == [
+        f"cat {log}",
+        f"drbdmeta --force - {metadata} dump-md",
+        f"cat -- {log}",
+    ]
+    assert [each.name for each in commands] == ["act-log-r0-1", "dump-md-r0-1", "act-log-again-r0-1"]
+    assert {each.reader for each in commands} == {"act_log", "metadata_dump"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "disk", "meta_disk"),
+    [
+        ("../minors", "/dev/vdb", "internal"),
+        ("..", "/dev/vdb", "internal"),
+        ("r0", "", "internal"),
+        ("r0", "--force", "internal"),
+        ("r0", "/dev/vdb", ""),
+        ("r0", "/dev/vdb", "/dev/sdc1[x]"),
+        ("r0", "/dev/vdb", "/dev/sdc1[]"),
+    ],
+)
+def test_no_command_is_made_of_what_is_no_resource_or_no_disk(resource: str, disk: str, meta_disk: str):
+    with pytest.raises(ConfigInvalid):
+        DIALECTS["9"].changes_commands(resource, HostVolume(0, 0, "/dev/drbd0", disk, meta_disk))
 
 
 def test_the_ping_is_bound_to_our_replication_address_and_its_interface():

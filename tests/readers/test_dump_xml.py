@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -165,9 +166,11 @@ def config(*parts: str) -> str:
         (config(resource(HOST.replace('minor="0"', 'minor="-1"'))), 0, "r0: minor='-1' is no number"),
         (config(resource(HOST.replace("<disk>", "<disk>y</disk><disk>"))), 0, "r0: <disk> stands twice"),
         (config(resource(HOST.replace("10.0.0.1", ""))), 0, "r0: an address without an IP"),
+        (config(resource(re.sub(r"<address.*</address>", "", HOST))), 0, "r0: a host without an address"),
         (config(resource(HOST.replace('port="7788"', 'port="x"'))), 0, "r0: port='x' is no number"),
         (config(resource(HOST.replace('family="ipv4" ', ""))), 0, "r0: <address> without family"),
         (config(resource(HOST, "\n<connection>", HOST, HOST, "\n</connection>")), 0, "r0: the host a stands twice"),
+        (config(resource(HOST, "\n<connection>", HOST, "\n</connection>")), 0, "r0: a path that does not lead"),
     ],
 )  # fmt: skip
 def test_anything_but_one_whole_configuration_is_refused_with_its_place(text: str, line: int, why: str):

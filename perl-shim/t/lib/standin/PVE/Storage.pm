@@ -4,6 +4,7 @@ package PVE::Storage;
 use strict;
 use warnings;
 
+use PVE::Cluster;
 use PVE::Storage::Plugin;
 use PVE::Storage::DirPlugin;
 use PVE::Storage::LVMPlugin;
@@ -37,6 +38,16 @@ for my $name (map { /^(\w+)\.pm$/ } readdir($dir)) {
 closedir($dir);
 
 PVE::Storage::Plugin->init(); # outside of the eval: what fails here ends the process
+
+sub lock_storage_config {
+    my ($code, $errmsg) = @_;
+    PVE::Cluster::cfs_lock_file('storage.cfg', undef, $code);
+    my $err = $@;
+    if ($err) {
+        $errmsg ? die "$errmsg: $err" : die $err;
+    }
+    return;
+}
 
 sub activate_storage {
     my ($cfg, $storeid, $cache) = @_;
