@@ -44,6 +44,7 @@ fuzz: $(VENV)/test ## 100,000 damaged inputs
 
 bench: $(VENV)/test ## speed and memory, as figures
 	$(PY) -m tests.benchmarks.bench
+	$(PY) -m tests.benchmarks.bench_service
 
 cover: $(VENV)/test ## line and branch coverage of words, readers and rules
 	$(VENV)/bin/coverage run -m pytest -q -m "not contract and not slow"

@@ -103,12 +103,10 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def collect(arguments: argparse.Namespace) -> int:
-    """`collect DIR`: ask everything once, and keep what was answered as a bundle."""
-    from pve_drbd.jobs.entry_files import known_entries  # noqa: PLC0415
-
+    """`collect DIR`: ask everything once, also what only a plan or the gate asks, and keep it as a bundle."""
     with recording_world(arguments.replay, arguments.directory) as world:
         survey = take_survey(world, _nodes(world, ()), None, with_changes=True)
-        known_entries(world.hosts, world.taken_on)
+        _ask_the_rest(world, survey)
     silent = sorted(node for node, view in survey.nodes.items() if isinstance(view, NoView))
     if arguments.output_format != "text":
         document = {"format": 1, "directory": arguments.directory, "nodes": sorted(survey.nodes), "silent": silent}
@@ -119,6 +117,20 @@ def collect(arguments: argparse.Namespace) -> int:
     if silent:
         print(f"pve-drbd: {', '.join(silent)} did not answer; the bundle says why", file=sys.stderr)
     return 3 if silent else 0
+
+
+def _ask_the_rest(world: World, survey: Survey) -> None:
+    """What `storage`, `plan` and the gate ask beside the survey; each answer is recorded, and not looked at here."""
+    from pve_drbd.jobs.entry_files import known_entries  # noqa: PLC0415
+    from pve_drbd.jobs.guest_files import read_guest_files  # noqa: PLC0415
+    from pve_drbd.jobs.plan_inputs import gather_inputs  # noqa: PLC0415
+    from pve_drbd.model.evacuation import Wishes  # noqa: PLC0415
+
+    known_entries(world.hosts, world.taken_on)
+    gather_inputs(world, survey, Wishes())
+    guests = () if isinstance(survey.pve, NoView) or isinstance(survey.pve.guests, NoView) else survey.pve.guests
+    for guest in guests:
+        read_guest_files(world.hosts, world.taken_on, guest.vmid, (guest.node,))
 
 
 def plan_evacuation(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,8 @@ def recording_world(replay: str | None, directory: str) -> Iterator[World]:
         hosts = RecordingHosts(inner.hosts, directory, READING_NAMES)
         yield World(
             hosts=hosts,
-            pve=lambda: RecordingPve(inner.pve(), Path(directory)),
+            # One recording for the whole bundle, begun when the API is first asked.
+            pve=cache(lambda: RecordingPve(inner.pve(), Path(directory))),
             clock=inner.clock,
             taken_on=inner.taken_on,
             taken_at=inner.taken_at,

@@ -16,7 +16,6 @@ from pve_drbd.readers.act_log import dirty_map, read_act_log_extents
 from pve_drbd.readers.events2 import read_events2
 from pve_drbd.readers.fields import printable
 from pve_drbd.readers.metadata_dump import read_metadata_dump
-from pve_drbd.rules.replica_changes import out_of_sync_kib
 
 _ATTACHED = (DiskState.UP_TO_DATE, DiskState.CONSISTENT, DiskState.OUTDATED, DiskState.INCONSISTENT)
 _MOST_KIB_PER_BIT = 1024

@@ -37,9 +37,10 @@ def _traps(survey: Survey, groups: Sequence[Split]) -> Iterator[str]:
         view, own = account(survey, node), resource(survey, node, name)
         link = connection_to(own, peer) if own else None
         if isinstance(view, NodeAccount) and effective_after_sb_1pri(view.drbd, name) == "discard-secondary":
-            yield f"{name} on {node} has after-sb-1pri discard-secondary: a plain connect discards a side that is Secondary"
+            trap = "a plain connect discards a side that is Secondary"
+            yield f"{name} on {node} has after-sb-1pri discard-secondary: {trap}"
         if link and link.state is ConnectionState.CONNECTING:
-            yield f"{name} on {node} still waits for {peer}: the resync needs the link, once both sides were disconnected"
+            yield f"{name} on {node} still waits for {peer}: the resync needs the link, once both were disconnected"
 
 
 def _quorum(survey: Survey, steps: Sequence[Step]) -> Iterator[str]:

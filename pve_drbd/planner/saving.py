@@ -120,32 +120,8 @@ def _shutdown_move(script: Script, scene: Scene, guest: GuestPlan, choice: Candi
 
 
 def _merge(script: Script, scene: Scene, guest: GuestPlan, choice: Candidate, needs: Sequence[str]) -> str:
-    own = scene.subjects[guest.vmid].changes
-    survivor, victim = scene.group.survivor, scene.group.victim
+    own, survivor = scene.subjects[guest.vmid].changes, scene.group.survivor
     estimate_s = max(choice.work.values(), default=1)
-
-    def passes(action: str, after: Sequence[str]) -> list[str]:
-        last = list(after)
-        for each in own:
-            name = f"{each.vg}/{each.lv}"
-            shown = (
-                "rsync --inplace --no-whole-file --copy-devices --write-devices --fsync "
-                f"root@{victim}:$(readlink -f /dev/{name}) $(readlink -f /dev/{name})"
-            )
-            last = [
-                script.add(
-                    action,
-                    survivor,
-                    shown,
-                    needs=last,
-                    pre=(("lv-uuid", name, each.lv_uuid), ("lv-tag", name, "pve-drbd-incomplete")),
-                    estimate_s=estimate_s,
-                    volume=name,
-                    lv_uuid=each.lv_uuid,
-                )
-            ]
-        return last
-
     tagged = [
         script.add(
             "tag",
@@ -157,8 +133,8 @@ def _merge(script: Script, scene: Scene, guest: GuestPlan, choice: Candidate, ne
         )
         for each in own
     ]
-    copied = passes("merge-pass", tagged)
-    last = passes("merge-last-pass", _stop_if_running(script, scene, guest, copied))
+    copied = _merge_passes(script, scene, guest, "merge-pass", tagged)
+    last = _merge_passes(script, scene, guest, "merge-last-pass", _stop_if_running(script, scene, guest, copied))
     checked = [
         script.add(
             "merge-verify",
@@ -171,11 +147,36 @@ def _merge(script: Script, scene: Scene, guest: GuestPlan, choice: Candidate, ne
         )
         for each in own
     ]
+    return _move_config(script, scene, guest, checked)
+
+
+def _merge_passes(script: Script, scene: Scene, guest: GuestPlan, action: str, needs: Sequence[str]) -> list[str]:
+    """Each volume in turn: what differs on the victim is written into the survivor's own copy."""
+    last = list(needs)
+    for each in scene.subjects[guest.vmid].changes:
+        name = f"{each.vg}/{each.lv}"
+        copied = script.add(
+            action,
+            scene.group.survivor,
+            "rsync --inplace --no-whole-file --copy-devices --write-devices --fsync "
+            f"root@{scene.group.victim}:$(readlink -f /dev/{name}) $(readlink -f /dev/{name})",
+            needs=last,
+            pre=(("lv-uuid", name, each.lv_uuid), ("lv-tag", name, "pve-drbd-incomplete")),
+            estimate_s=longest_s(guest),
+            volume=name,
+            lv_uuid=each.lv_uuid,
+        )
+        last = [copied]
+    return last
+
+
+def _move_config(script: Script, scene: Scene, guest: GuestPlan, needs: Sequence[str]) -> str:
+    survivor = scene.group.survivor
     moved = script.add(
         "move-config",
-        victim,
+        scene.group.victim,
         f"{'qm' if guest.kind == 'qemu' else 'pct'} migrate {guest.vmid} {survivor}",
-        needs=checked,
+        needs=needs,
         post=(("guest-node", str(guest.vmid), survivor),),
         is_repeatable=False,
         estimate_s=5,

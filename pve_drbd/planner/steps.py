@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pve_drbd.dialects import Verb
 from pve_drbd.model.evacuation import GuestPlan, Method, Step
 from pve_drbd.planner.saving import longest_s, save_all, start, stop
-from pve_drbd.planner.script import Scene, Script
+from pve_drbd.planner.script import Condition, Scene, Script
 
 
 def steps_of(scene: Scene) -> tuple[Step, ...]:
@@ -82,14 +82,30 @@ def _close_victim(script: Script, scene: Scene, needs: Sequence[str]) -> list[st
 
 
 def _discard(script: Script, scene: Scene, name: str, needs: Sequence[str]) -> str:
-    """The discard itself, in the order that facts and guides agree on; one resource after the other."""
-    survivor, victim, dialect = scene.group.survivor, scene.group.victim, scene.dialect
-    resync_s = -(-scene.resync_mib.get(name, 0) // scene.rates.link_mib_s)
+    """The discard itself, in the order that facts and guides agree on."""
+    return _reconnect(script, scene, name, _demote(script, scene, name, needs))
 
-    def run(action: str, node: str, verb: Verb, **more: object) -> str:
-        return script.add(action, node, shlex.join(dialect.argv(verb, name)), resource=name, **more)  # type: ignore[arg-type]
 
-    alone = (("connection", f"{name}@{survivor}", "StandAlone"), ("connection", f"{name}@{victim}", "StandAlone"))
+def _run(script: Script, scene: Scene, name: str, verb: Verb) -> Callable[..., str]:
+    """Write a step whose command is `verb` in the dialect of the survivor's DRBD."""
+    shown = shlex.join(scene.dialect.argv(verb, name))
+
+    def add(action: str, node: str, **more: object) -> str:
+        return script.add(action, node, shown, resource=name, **more)  # type: ignore[arg-type]
+
+    return add
+
+
+def _alone(scene: Scene, name: str) -> tuple[Condition, Condition]:
+    ends = (scene.group.survivor, scene.group.victim)
+    survivor, victim = (("connection", f"{name}@{node}", "StandAlone") for node in ends)
+    return survivor, victim
+
+
+def _demote(script: Script, scene: Scene, name: str, needs: Sequence[str]) -> str:
+    """Both apart, the survivor armed, the victim Secondary, and a last look: all of it can still be taken back."""
+    survivor, victim, alone = scene.group.survivor, scene.group.victim, _alone(scene, name)
+    disconnect, secondary = (_run(script, scene, name, verb) for verb in (Verb.DISCONNECT, Verb.SECONDARY))
     armed = script.add(
         "arm-survivor",
         survivor,
@@ -97,12 +113,12 @@ def _discard(script: Script, scene: Scene, name: str, needs: Sequence[str]) -> s
         needs=needs,
         resource=name,
     )
-    apart = run("disconnect", survivor, Verb.DISCONNECT, needs=[armed])
-    apart = run("disconnect", victim, Verb.DISCONNECT, needs=[apart], post=alone)
-    demoted = run(
-        "secondary", victim, Verb.SECONDARY, needs=[apart], pre=alone, post=(("role", f"{name}@{victim}", "Secondary"),)
+    apart = disconnect("disconnect", survivor, needs=[armed])
+    apart = disconnect("disconnect", victim, needs=[apart], post=alone)
+    demoted = secondary(
+        "secondary", victim, needs=[apart], pre=alone, post=(("role", f"{name}@{victim}", "Secondary"),)
     )
-    looked = script.add(
+    return script.add(
         "look-again",
         victim,
         f"read generation identifiers, out-of-sync and every kept volume's evidence of {name} again",
@@ -110,19 +126,23 @@ def _discard(script: Script, scene: Scene, name: str, needs: Sequence[str]) -> s
         post=(("unchanged-since-plan", name, "yes"),),
         resource=name,
     )
-    gone = run(
+
+
+def _reconnect(script: Script, scene: Scene, name: str, looked: str) -> str:
+    """No return: the victim joins as the one that is overwritten, and is made Primary again once it is UpToDate."""
+    survivor, victim, alone = scene.group.survivor, scene.group.victim, _alone(scene, name)
+    resync_s = -(-scene.resync_mib.get(name, 0) // scene.rates.link_mib_s)
+    gone = _run(script, scene, name, Verb.CONNECT_DISCARDING)(
         "discard",
         victim,
-        Verb.CONNECT_DISCARDING,
         needs=[looked],
         pre=(("role", f"{name}@{victim}", "Secondary"), *alone, ("confirmed", f"{victim}/{name}", "typed")),
         is_repeatable=False,
         is_no_return=True,
     )
-    joined = run(
+    joined = _run(script, scene, name, Verb.CONNECT)(
         "connect",
         survivor,
-        Verb.CONNECT,
         needs=[gone],
         post=(("first-state", f"{name}@{survivor}", "SyncSource or Established"),),
         is_repeatable=False,
@@ -136,7 +156,8 @@ def _discard(script: Script, scene: Scene, name: str, needs: Sequence[str]) -> s
         estimate_s=max(resync_s, 1),
         resource=name,
     )
-    return run("primary", victim, Verb.PRIMARY, needs=[synced], post=(("role", f"{name}@{victim}", "Primary"),))
+    primary = _run(script, scene, name, Verb.PRIMARY)
+    return primary("primary", victim, needs=[synced], post=(("role", f"{name}@{victim}", "Primary"),))
 
 
 def _bring_back(script: Script, scene: Scene, needs: Sequence[str]) -> list[str]:

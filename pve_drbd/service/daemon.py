@@ -16,7 +16,10 @@ from pve_drbd.adapters.hosts import Hosts
 from pve_drbd.adapters.live import live_hosts
 from pve_drbd.adapters.local import LocalCommands
 from pve_drbd.errors import ConfigInvalid
+from pve_drbd.jobs.entry_files import EntryMemory
+from pve_drbd.jobs.entry_watch import EntryWatch
 from pve_drbd.jobs.survey import Clock
+from pve_drbd.service.entries import EntryLooker
 from pve_drbd.service.gate import Evidence, Gate
 from pve_drbd.service.guard import live_guard
 from pve_drbd.service.policy import CONFIG_FILE, Policy, load_policy
@@ -70,6 +73,8 @@ def run_service(hosts: Hosts | None = None, path: str = SOCKET, config: Path = C
     evidence = Evidence(here, hosts or local, pair, CLOCK)
     # A recording has no events, no worker, and nothing to remember.
     guard = live_guard(here, local, pair) if hosts is None else None
+    entries = EntryLooker(EntryWatch(local, here, EntryMemory(local, here)), CLOCK.utc) if hosts is None else None
+    watchers = [each for each in (guard, entries) if each]
     gate = Gate(evidence, configuration.current, guard)
     stop = threading.Event()
 
@@ -82,12 +87,12 @@ def run_service(hosts: Hosts | None = None, path: str = SOCKET, config: Path = C
     signal.signal(signal.SIGHUP, lambda _signal, _frame: configuration.reload())
     try:
         listener = listen(path)
-        if guard:
-            guard.start()
+        for each in watchers:
+            each.start()
         serve(listener, gate.answer, systemd_watchdog(), stop)
     except _Stopped:
         log.info("event=stopped")
     finally:
-        if guard:
-            guard.stop()
+        for each in watchers:
+            each.stop()
     return 0

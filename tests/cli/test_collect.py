@@ -122,3 +122,11 @@ def test_a_bundle_without_pves_half_is_collected_as_it_is(capsys, tmp_path):
 
     assert command(capsys, "--replay", str(bundle), "collect", str(directory)).code == 0
     assert command(capsys, "--replay", str(directory), "check", "migration", "100", "--to", PEER).code == 3
+
+
+def test_a_bundle_of_a_split_pair_gives_the_same_plan(capsys, tmp_path):
+    split = SCENARIOS / "84-split-brain"
+
+    bundle = collected(capsys, tmp_path, split)
+
+    assert ask(bundle, ["plan", "evacuation"]) == ask(split, ["plan", "evacuation"])

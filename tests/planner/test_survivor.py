@@ -331,6 +331,25 @@ def test_two_groups_share_a_storage_only_as_far_as_it_has_room():
     assert [each.id for each in fits.steps].index(migrated[0].id) < [each.id for each in fits.steps].index(second.id)
 
 
+def test_the_second_group_waits_for_the_end_of_the_first():
+    plan = planned([mail(100), mail(102, vg="drbdvg1")], "r0", "r1", survivors={"": B})
+
+    assert [each.needs for each in plan.steps if each.id == "g2.001"] == [
+        (next(e.id for e in plan.steps if e.action == "check"),)
+    ]
+
+
+def test_what_the_first_groups_guests_took_for_good_is_gone_for_the_second():
+    # Without room only a merge is possible, and it takes memory on the survivor for good.
+    guests = [mail(100), mail(102, vg="drbdvg1")]
+    both = planned(guests, "r0", "r1", storages=stores(0), memory_mib=2048, survivors={"": B})
+    one = planned(guests, "r0", "r1", storages=stores(0), memory_mib=1024, survivors={"": B})
+
+    assert chosen(both) == {100: "merge", 102: "merge"}
+    assert not one.is_feasible
+    assert one.groups[1].cost_if_victim[A].why_not == "memory@pveB is short by 1024 MiB"
+
+
 ODD = "<script>alert(1)</script>\"&' \u202e\u00e9"
 
 

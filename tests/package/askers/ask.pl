@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use lib '/brought/perl';
+BEGIN { $ShimTest::PVE = 9 } # what the stand-ins for PVE play
 use PVE::Storage::Custom::DrbdLvmPlugin;
 
 my %task = (gate => 'source', volume => 'vm-100-disk-0', upid => undef, mode => 'live');
