@@ -1,13 +1,16 @@
 #!/bin/sh
 # Set up what is missing: Debian packages (as root), and a virtual environment of our own with pip.
-# usage: tests/setup.sh demo|test VENV
+# usage: tests/setup.sh demo|test|package VENV
 set -eu
 what=$1
 venv=$2
 
 packages="python3-venv"
-if [ "$what" = test ]; then
+if [ "$what" != demo ]; then
     packages="$packages perl libjson-perl libperl-critic-perl openssh-server openssh-client iproute2 git"
+fi
+if [ "$what" = package ]; then
+    packages="$packages mmdebstrap systemd-container"
 fi
 missing=""
 for package in $packages; do
@@ -25,6 +28,6 @@ fi
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 extras=""
-[ "$what" = test ] && extras="[test]"
+[ "$what" = demo ] || extras="[test]"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras"
 touch "$venv/$what"

@@ -16,15 +16,15 @@ from pve_drbd.planner.prices import Relaxed, relax
 
 _ROUNDING = (8, 16, 28)
 _ROUNDING_NODES = 20_000
-_FREED = 14
+# A handful grows with every so many turns that bring nothing, and so does the effort for it.
+_STAGE = 40
+_HANDFUL, _HANDFUL_STEP = 12, 5
+_HANDFUL_NODES = 2_000
 _BUSY = 3
-_FREED_NODES = 3_000
-_SCOPE = 24
-_SCOPES = 6
-_ROUNDS = 400
-# Handfuls in a row that bring nothing: within one percent of the floor, and further from it.
-_PATIENCE = 100
-_PATIENCE_FAR = 300
+# Stages without gain after which to stop: within one percent of the floor, and further from it.
+_STAGES_NEAR, _STAGES_FAR = 2, 4
+_SCOPE, _SCOPES = 24, 6
+_ROUNDS = 600
 # Coprime to most numbers of guests, so that windows of different strides mix them differently.
 _STRIDES = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97)
 
@@ -76,16 +76,17 @@ def _rounded(
 
 
 def polish(ledger: Ledger, goals: Sequence[int], choice: Choice, order: Sequence[int], floor: int) -> Choice:
-    """Refit handfuls of guests until `floor` is reached or too many in a row bring nothing."""
+    """Refit handfuls of guests until `floor` is reached or too many turns in a row bring nothing."""
     best = ledger.value(goals, choice)
     idle = 0
     for turn in range(_ROUNDS + len(order)):
-        if best <= floor or idle >= (_PATIENCE if (best - floor) * 100 <= best else _PATIENCE_FAR):
+        stage = idle // _STAGE
+        if best <= floor or stage >= (_STAGES_NEAR if (best - floor) * 100 <= best else _STAGES_FAR):
             break
-        freed = _handful(ledger, goals, choice, order, turn)
+        freed = _handful(ledger, goals, choice, order, turn, _HANDFUL + stage * _HANDFUL_STEP)
         idle += 1
         while best > floor:
-            better = _refit(ledger.limited(goals, best - 1), goals, choice, freed, _FREED_NODES)
+            better = _refit(ledger.limited(goals, best - 1), goals, choice, freed, _HANDFUL_NODES << stage)
             if better is None:
                 break
             choice, idle = better, 0
@@ -93,7 +94,9 @@ def polish(ledger: Ledger, goals: Sequence[int], choice: Choice, order: Sequence
     return choice
 
 
-def _handful(ledger: Ledger, goals: Sequence[int], choice: Choice, order: Sequence[int], turn: int) -> list[int]:
+def _handful(
+    ledger: Ledger, goals: Sequence[int], choice: Choice, order: Sequence[int], turn: int, size: int
+) -> list[int]:
     """Some guests that add to the largest of the rows `goals`, and a window of others."""
     sums = ledger.loads(choice)
     top = max(sums[row] for row in goals)
@@ -107,7 +110,7 @@ def _handful(ledger: Ledger, goals: Sequence[int], choice: Choice, order: Sequen
     # The more indifferent a guest, the more often it is freed.
     scope = min(len(order), _SCOPE << turn % _SCOPES)
     stride = _STRIDES[turn % len(_STRIDES)]
-    chosen.update(order[(turn * _FREED + at * stride) % scope] for at in range(_FREED - len(chosen)))
+    chosen.update(order[(turn * size + at * stride) % scope] for at in range(size - len(chosen)))
     return sorted(chosen)
 
 

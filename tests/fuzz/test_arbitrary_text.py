@@ -161,7 +161,7 @@ def _given_to(name: str) -> st.SearchStrategy[tuple[object, ...]]:
 
 
 READERS = _readers()
-EACH = max(40, int(os.environ.get("FUZZ_INPUTS", "2500")) // 4 // len(READERS))
+EACH = max(40, int(os.environ.get("FUZZ_INPUTS", "2000")) // 4 // len(READERS))
 
 
 any_number = settings(

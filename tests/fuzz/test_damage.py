@@ -18,7 +18,7 @@ from tests.fuzz.hunt import HOLE, Input, hunt, hunt_all, inputs, pairs, table
 from tests.fuzz.pairs import reports, scenarios, survey_again, survey_of
 from tests.scenarios import SCENARIOS
 
-COUNT = int(os.environ.get("FUZZ_INPUTS", "2500"))
+COUNT = int(os.environ.get("FUZZ_INPUTS", "2000"))
 SEED = os.environ.get("FUZZ_SEED", "1")
 HEALTHY = ("84-healthy", "84-healthy-probed", "84-recovered", "84-vg-over-two-resources", "9-healthy", "9-recovered")
 

@@ -59,7 +59,7 @@ def node(suite, deb, tmp_path_factory):
 
 def files_of(node):
     """Every file and directory of the machine, but for those that come with time, with apt and with a start of it."""
-    passing = ("/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd", "/etc/systemd")
+    passing = ("/var/lib/apt", "/var/lib/dbus", "/var/lib/dpkg", "/var/lib/systemd", "/etc/systemd", "/etc/.updated")
     pruned = [word for each in passing for word in ("-path", each, "-prune", "-o")]
     return set(node.says("find", "/etc", "/opt", "/root", "/srv", "/usr", "/var/lib", *pruned, "-print").splitlines())
 

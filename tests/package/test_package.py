@@ -119,7 +119,7 @@ def test_without_the_service_the_plugin_holds_every_guest(node):
     node.run("systemctl", "stop", "pve-drbd.socket", "pve-drbd.service")
 
     held = node.run("perl", "-T", "/brought/ask.pl", is_tried=True)
-    node.run("systemctl", "start", "pve-drbd.socket")
+    node.run("systemctl", "start", "pve-drbd.socket", "pve-drbd.service")
 
     assert held.returncode != 0
     assert "was not checked: the service on pveA does not answer" in held.stdout

@@ -38,7 +38,8 @@ def solve(plan: dict[str, Any], makespan_gap: float = 0.0, time_limit_s: float =
 
 def value(plan: dict[str, Any], choice: dict[int, int]) -> tuple[int, int, int]:
     """Weighted downtime, makespan and leaving of any choice that overdraws no pool, counted from the plan itself."""
-    chosen = {guest["vmid"]: (guest["priority"], guest["candidates"][choice[guest["vmid"]]]) for guest in plan["guests"]}
+    picks = ((guest, choice[guest["vmid"]]) for guest in plan["guests"])
+    chosen = {guest["vmid"]: (guest["priority"], guest["candidates"][index]) for guest, index in picks}
     used: dict[str, int] = {}
     work: dict[str, int] = {}
     for _, candidate in chosen.values():
@@ -58,7 +59,8 @@ class _Model:
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.guests = plan["guests"]
-        columns = [(at, guest["priority"], each) for at, guest in enumerate(self.guests) for each in guest["candidates"]]
+        weighed = [(at, guest["priority"], guest["candidates"]) for at, guest in enumerate(self.guests)]
+        columns = [(at, priority, each) for at, priority, candidates in weighed for each in candidates]
         channels = sorted({channel for _, _, each in columns for channel in each["work"]})
         self.size = len(columns)
         self.downtime = np.array([float(priority * each["downtime_s"]) for _, priority, each in columns])
