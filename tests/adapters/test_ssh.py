@@ -218,7 +218,7 @@ def test_after_the_end_nothing_is_left_on_the_peer_and_the_next_survey_opens_a_n
     before = sshd.logins
     run(own_peer, "true")
     pid = own_peer._session.shell_pid
-    assert state_of(pid) == "S"
+    assert wait_until(lambda: state_of(pid) == "S")
     own_peer.close()
     own_peer.close()
     assert wait_until(lambda: state_of(pid) in "?Z")

@@ -229,7 +229,8 @@ def test_a_purge_leaves_nothing(node):
     node.run("apt-get", "purge", "-y", "pve-drbd")
 
     assert files_of(node) - node.files == set()
-    assert node.says("systemctl", "list-units", "--all", "--plain", "--no-legend", "pve-drbd*") == ""
+    assert node.says("systemctl", "list-unit-files", "--no-legend", "pve-drbd*") == ""
+    assert node.says("systemctl", "list-units", "--state=loaded", "--plain", "--no-legend", "pve-drbd*") == ""
     assert node.says("find", "/etc", "/run", "/usr", "/var/lib", "-name", "*pve-drbd*") == ""
 
 
