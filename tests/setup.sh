@@ -7,7 +7,7 @@ venv=$2
 
 packages="python3-venv"
 if [ "$what" != demo ]; then
-    packages="$packages perl libjson-perl libperl-critic-perl openssh-server openssh-client iproute2 git"
+    packages="$packages perl libjson-perl libperl-critic-perl openssh-server openssh-client iproute2 mount git"
 fi
 if [ "$what" = package ]; then
     packages="$packages mmdebstrap systemd-container"

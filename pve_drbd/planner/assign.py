@@ -25,8 +25,9 @@ def assign(evacuees: Iterable[Evacuee], pools: Iterable[Pool]) -> Assignment | I
         return explain_shortage(ledger, unplaceable, placed)
     choice, is_proven = placed.choice, True
     tightened = ledger
-    for goals in (ledger.downtime, ledger.channels, ledger.leaving):
-        best = lowest(tightened, goals, choice)
+    # The less an objective matters, the less long many guests are searched for it.
+    for goals, stages in ((ledger.downtime, 4), (ledger.channels, 2), (ledger.leaving, 1)):
+        best = lowest(tightened, goals, choice, stages)
         choice, is_proven = best.choice, is_proven and best.is_proven
         tightened = tightened.limited(goals, ledger.value(goals, choice))
     best = first_by_vmid(tightened, choice)

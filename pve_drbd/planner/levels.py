@@ -12,6 +12,7 @@ from pve_drbd.planner.ledger import Choice, Ledger, vector_of
 _EXACT_GUESTS = 20
 _EXACT_NODES = 8_000_000
 _PLACING_NODES = 300_000
+_REPAIR_STAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,17 @@ def _repair(ledger: Ledger, choice: Choice) -> Choice:
     order = range(len(ledger.guests))
     for row in range(len(ledger.pools)):
         loose = replace(ledger, limits=tuple(map(max, ledger.limits, ledger.loads(choice))))
-        choice = polish(loose, (row,), choice, order, ledger.limits[row])
+        choice = polish(loose, (row,), choice, order, ledger.limits[row], _REPAIR_STAGES)
     return choice
 
 
-def lowest(ledger: Ledger, goals: Sequence[int], choice: Choice, floor: int = 0) -> Best:
-    """The choice with the least value of the rows `goals`, from one that fits; at `floor` it is low enough."""
+def lowest(ledger: Ledger, goals: Sequence[int], choice: Choice, stages: int, floor: int = 0) -> Best:
+    """The choice with the least value of the rows `goals`, from one that fits; at `floor` it is low enough.
+
+    `stages` is how long to search among many guests.
+    """
     if not is_small(ledger):
-        choice = improve(ledger, goals, choice, floor)
+        choice = improve(ledger, goals, choice, floor, stages)
         return Best(choice, ledger.value(goals, choice) <= floor)
     effort = Effort(_EXACT_NODES)
     while True:
@@ -68,14 +72,14 @@ def lowest(ledger: Ledger, goals: Sequence[int], choice: Choice, floor: int = 0)
 def first_by_vmid(ledger: Ledger, choice: Choice) -> Best:
     """The choice that comes first when compared index by index in the order of the vmid."""
     effort = Effort(_EXACT_NODES)
-    is_proven = is_small(ledger)
+    is_exact = is_proven = is_small(ledger)
     guests = list(ledger.guests)
     for guest, options in enumerate(ledger.guests):
         for option in options:
             if option[0] >= choice[guest]:
                 break
             guests[guest] = (option,)
-            if is_small(ledger):
+            if is_exact:
                 fit = find_fit(guests, ledger.limits, ledger.leaving, effort)
                 is_proven = is_proven and fit.is_final
                 choice = fit.choice or choice

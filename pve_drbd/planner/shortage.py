@@ -10,6 +10,8 @@ from pve_drbd.planner.greedy import first_choice
 from pve_drbd.planner.ledger import Choice, Ledger, vector_of
 from pve_drbd.planner.levels import Best, is_small, lowest, place
 
+_STAGES = 2
+
 Addition = tuple[Shortfall, ...]
 
 
@@ -34,7 +36,7 @@ def _single_additions(ledger: Ledger) -> Iterator[tuple[Addition, bool]]:
         wider = ledger.limited((row,), ledger.most()[row])
         placed = place(wider, first_choice(wider))
         if placed.choice is not None:
-            best = lowest(wider, (row,), placed.choice)
+            best = lowest(wider, (row,), placed.choice, _STAGES)
             yield _overdrawn(ledger, best.choice), best.is_proven
 
 
@@ -56,7 +58,7 @@ def _reduced(ledger: Ledger, order: Sequence[int]) -> Best:
         wider = wider.limited((row,), top)
     choice, is_proven = first_choice(wider), True
     for row in order:
-        best = lowest(wider, (row,), choice, floor=ledger.limits[row])
+        best = lowest(wider, (row,), choice, _STAGES, floor=ledger.limits[row])
         choice, is_proven = best.choice, is_proven and best.is_proven
         wider = wider.limited((row,), max(ledger.limits[row], ledger.value((row,), choice)))
     return Best(choice, is_proven)

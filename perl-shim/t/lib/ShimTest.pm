@@ -154,7 +154,7 @@ sub run_perl {
     my ($perl) = $^X =~ /^(.*)$/;
     open(my $in, '<', $stdin) or die "$stdin: $!\n";
     open(my $err, '+>', undef) or die "$!\n";
-    my $pid = open3('<&' . fileno($in), my $out, '>&' . fileno($err), $perl, '-T', "-I$HERE/t/lib", @argv);
+    my $pid = open3('<&' . fileno($in), my $out, '>&' . fileno($err), $perl, '-T', "-I$HERE/t/lib", map { /^(.*)$/s } @argv);
     local $/ = undef;
     my %run = (out => <$out> // '');
     waitpid($pid, 0);
